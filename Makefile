@@ -1,0 +1,35 @@
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+# The real data, where this checkout has it; tests that need it say so when they skip.
+ifneq ($(wildcard ../shared/data),)
+export CROSSTRAIT_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: demo test lint docs clean
+
+demo: $(STAMP)  ## Train every model on a simulated cross and write a leaderboard and a report.
+	$(BIN)/crosstrait demo --out demo
+
+test: $(STAMP)  ## Run the test suite on all cores.
+	$(BIN)/pytest -n auto --dist worksteal --durations 15
+
+lint: $(STAMP)  ## Check style and types.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(STAMP)  ## Build the documentation and run its examples.
+	$(BIN)/pytest --doctest-modules src/crosstrait -p no:cacheprovider
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"crosstrait needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[trees,test,lint]'
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) demo runs build dist .pytest_cache .mypy_cache .ruff_cache

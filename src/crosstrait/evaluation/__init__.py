@@ -1,0 +1,1 @@
+"""Scores on identical cells, their uncertainty, and paired comparisons."""

@@ -1,0 +1,1 @@
+"""Experiment files, run keys, the cache of runs and the engines."""

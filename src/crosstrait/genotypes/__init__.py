@@ -1,0 +1,1 @@
+"""Reading, coding, filtering and pruning genotypes."""

@@ -1,0 +1,1 @@
+"""One file a model: pure maths behind a small config class."""

@@ -1,0 +1,74 @@
+"""What a model is: a frozen config that builds either a network or an estimator.
+
+Every model sees coded genotypes X (N, L) in [-1, +1] without holes and standardised traits
+Y (N, T) with NaN where a trait was not measured; a hole costs its cell, never its sample.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from crosstrait.settings import Settings
+
+Array = NDArray[np.floating[Any]]
+
+
+class Estimator(ABC):
+    """A model that fits itself: a closed form or a library's own loop."""
+
+    @abstractmethod
+    def fit(
+        self, X: Array, Y: Array, *, X_validation: Array, Y_validation: Array, seed: int
+    ) -> None:
+        """Learn from X (N, L) and Y (N, T); NaN in Y is a cell without a measurement.
+
+        ``X_validation`` (M, L) and ``Y_validation`` (M, T) may have M = 0. An estimator that
+        needs no validation samples trains on them too, so that all models see the same data.
+        """
+
+    @abstractmethod
+    def predict(self, X: Array) -> Array:
+        """Return predictions (n, T), in the units of the Y that was fitted."""
+
+    @abstractmethod
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return everything that was learned, as named arrays."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore what ``state`` returned."""
+
+
+class ModelConfig(Settings):
+    """The settings of one model; subclasses are registered under ``type``.
+
+    Attributes
+    ----------
+    type
+        The name in experiment files, ``[[model]] type = "..."``.
+    """
+
+    type: str
+
+    single_trait: ClassVar[bool] = False
+    """Whether one network serves one trait; ``fit`` then trains one a trait."""
+
+    deterministic: ClassVar[bool] = False
+    """Whether the seed changes nothing, so that replicates would be copies."""
+
+    train_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Training settings that suit this network, under the names of ``TrainConfig``."""
+
+    @abstractmethod
+    def build(self, *, n_loci: int, n_traits: int) -> nn.Module | Estimator:
+        """Return the untrained model.
+
+        A network maps coded genotypes (B, L) to standardised traits (B, n_traits); its weights
+        are drawn from torch's global generator, which the caller has seeded.
+        """

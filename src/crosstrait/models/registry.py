@@ -1,0 +1,47 @@
+"""The models by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from crosstrait.errors import SettingsError, unknown
+from crosstrait.models.base import ModelConfig
+
+# Modules are imported when their model is asked for, so that a heavy library costs only those
+# who use it.
+_CONFIGS: dict[str, tuple[str, str]] = {
+    "ridge": ("crosstrait.models.ridge", "RidgeConfig"),
+    "trees": ("crosstrait.models.trees", "TreesConfig"),
+    "rijal": ("crosstrait.models.rijal", "RijalConfig"),
+    "canonical": ("crosstrait.models.canonical", "CanonicalConfig"),
+    "transformer": ("crosstrait.models.transformer", "TransformerConfig"),
+}
+
+
+def model_names() -> list[str]:
+    """Return the names that ``ct.fit`` and experiment files know."""
+    return list(_CONFIGS)
+
+
+def config_class(name: str) -> type[ModelConfig]:
+    """Return the config class registered under ``name``.
+
+    Raises
+    ------
+    SettingsError
+        If no model has that name; the message offers the nearest.
+    """
+    if name not in _CONFIGS:
+        raise SettingsError(unknown("model", name, _CONFIGS))
+    module, attribute = _CONFIGS[name]
+    found: type[ModelConfig] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def parse_model(values: Mapping[str, Any], *, where: str = "model") -> ModelConfig:
+    """Return the config that ``values`` (with its ``type``) describes."""
+    if "type" not in values:
+        raise SettingsError(f"{where}: setting 'type' is required; one of {', '.join(_CONFIGS)}")
+    return config_class(str(values["type"])).parse(values, where=where)
