@@ -1,5 +1,25 @@
 """Splits of samples, their manifests, and scaling learned on training samples."""
 
+from crosstrait.split.config import SplitConfig, draw
 from crosstrait.split.manifest import Split, from_ids
+from crosstrait.split.scaling import TraitScaler
+from crosstrait.split.schemes import (
+    from_file,
+    group,
+    k_fold,
+    published,
+    random,
+)
 
-__all__ = ["Split", "from_ids"]
+__all__ = [
+    "Split",
+    "SplitConfig",
+    "TraitScaler",
+    "draw",
+    "from_file",
+    "from_ids",
+    "group",
+    "k_fold",
+    "published",
+    "random",
+]
