@@ -49,5 +49,6 @@ class Settings(BaseModel):
             else:
                 message = problem["msg"].removeprefix("Value error, ")
                 message = message[:1].lower() + message[1:]
-                problems.append(f"{name} = {problem['input']!r}: {message}")
+                # A rule about several settings has no one place and names its values itself.
+                problems.append(f"{name} = {problem['input']!r}: {message}" if name else message)
         return problems
