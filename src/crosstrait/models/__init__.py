@@ -1,1 +1,19 @@
 """One file a model: pure maths behind a small config class."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+# Imported on first use: the networks need torch.
+_LAZY = {
+    "load_published": "crosstrait.models.published",
+}
+
+__all__ = list(_LAZY)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'crosstrait.models' has no attribute {name!r}")

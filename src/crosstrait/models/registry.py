@@ -16,6 +16,7 @@ _CONFIGS: dict[str, tuple[str, str]] = {
     "trees": ("crosstrait.models.trees", "TreesConfig"),
     "rijal": ("crosstrait.models.rijal", "RijalConfig"),
     "canonical": ("crosstrait.models.canonical", "CanonicalConfig"),
+    "rijal_multienv": ("crosstrait.models.rijal_multienv", "RijalMultienvConfig"),
     "transformer": ("crosstrait.models.transformer", "TransformerConfig"),
 }
 
