@@ -1,0 +1,79 @@
+"""How much of a trait's variance is there to predict, judged by its standard errors.
+
+The ceiling is an estimate and never a bound: standard errors may overstate the noise, and then
+an honest model exceeds it. Where one does, say so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from crosstrait.panel.schema import Panel
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+def noise_ceiling(observed: ArrayLike, *, standard_error: ArrayLike) -> FloatArray:
+    """Estimate the R2 of a perfect predictor of each trait: 1 - mean(se^2) / var(observed).
+
+    Parameters
+    ----------
+    observed
+        (n, T) trait values of the scored samples; NaN where a trait was not measured.
+    standard_error
+        (n, T) standard errors of these values; the mean is over measured cells that have one.
+
+    Returns
+    -------
+    numpy.ndarray
+        (T,), at most 1; NaN for a trait without standard errors, without variance, or whose
+        standard errors claim at least all of its variance.
+
+    Examples
+    --------
+    >>> noise_ceiling([[1.0], [3.0]], standard_error=[[0.5], [0.5]])
+    array([0.75])
+    """
+    y = np.asarray(observed, dtype=np.float64)
+    measured = ~np.isnan(y)
+    squared = np.asarray(standard_error, dtype=np.float64) ** 2
+    known = measured & ~np.isnan(squared)
+    n = np.maximum(measured.sum(axis=0), 1)
+    mean = np.sum(y, axis=0, where=measured) / n
+    variance = np.sum((y - mean) ** 2, axis=0, where=measured) / n
+    noise = np.sum(squared, axis=0, where=known)
+    return ceiling_from_sums(noise, n_noise=known.sum(axis=0), variance=variance)
+
+
+def ceiling_from_sums(
+    noise: FloatArray, *, n_noise: NDArray[Any], variance: FloatArray
+) -> FloatArray:
+    """Return 1 - (noise / n_noise) / variance, NaN where that is not positive or not defined."""
+    defined = (n_noise > 0) & (variance > 0)
+    share = np.divide(noise, n_noise * variance, out=np.full(defined.shape, np.nan), where=defined)
+    ceiling = 1.0 - share
+    return np.where(ceiling > 0, ceiling, np.nan)
+
+
+def standard_errors(panel: Panel) -> pd.DataFrame | None:
+    """Return the panel's standard errors (samples by id, traits by name), None if it has none."""
+    if "trait_se" not in panel:
+        return None
+    return pd.DataFrame(
+        panel["trait_se"].values,
+        index=panel["sample_id"].values.astype(str),
+        columns=panel["trait_name"].values.astype(str),
+    )
+
+
+def above_ceiling(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """Return the leaderboard's ``r2_of_ceiling`` rows where a model exceeds the ceiling.
+
+    Such a row says that the standard errors overstate the noise, or that something leaked.
+    """
+    share = leaderboard["metric"] == "r2_of_ceiling"
+    return leaderboard[share & (leaderboard["mean"] > 1.0)].reset_index(drop=True)

@@ -1,0 +1,138 @@
+"""The leaderboard: one row a model, trait and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crosstrait.errors import DataError
+from crosstrait.evaluation.bootstrap import interval
+from crosstrait.evaluation.scores import CEILING_METRIC, Scores, nan_mean
+
+FloatArray = NDArray[np.floating[Any]]
+
+LEADERBOARD_COLUMNS = (
+    "model",
+    "trait",
+    "metric",
+    "mean",
+    "sd",
+    "ci_low",
+    "ci_high",
+    "n_replicates",
+    "n_cells",
+    "train_seconds",
+)
+MEAN = "mean"
+"""The ``trait`` of rows that average over all traits."""
+
+
+def leaderboard(
+    scores: Scores, *, costs: pd.DataFrame | None = None, confidence: float = 0.95
+) -> pd.DataFrame:
+    """Tabulate the scores, the best mean R2 first.
+
+    Parameters
+    ----------
+    scores
+        What `crosstrait.evaluation.score` returned.
+    costs
+        Columns ``model, replicate, fold, train_seconds``, a row a run.
+    confidence
+        Share of the resamples inside an interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `LEADERBOARD_COLUMNS`. ``mean`` and ``sd`` (n - 1) are over units: replicates, or
+        replicates times folds where folds are not scored together; a row with ``trait`` "mean"
+        averages over traits within each unit first. The interval is the percentile interval of
+        ``mean`` under resampling of the test samples: what other test samples would give, not
+        what other seeds would, which is ``sd``. ``n_replicates`` counts units, ``n_cells`` the
+        cells one replicate is scored on, ``train_seconds`` is the mean over runs.
+
+        A model with missing runs keeps its rows, without numbers: an average over the runs that
+        happened to end would flatter it. A model of some of the traits has no "mean" rows, which
+        would not compare with the others'. Both stand below the models that can be ranked.
+    """
+    seconds = _seconds(costs)
+    rows = [row for model in ranked(scores) for row in _model_rows(scores, model, confidence)]
+    table = pd.DataFrame(rows, columns=list(LEADERBOARD_COLUMNS[:-1]))
+    return table.assign(train_seconds=table["model"].map(seconds).astype(np.float64))
+
+
+def ranked(scores: Scores) -> list[str]:
+    """Return the models by mean R2, then those of some traits, then those with missing runs."""
+
+    def place(model: str) -> tuple[bool, bool, float, int]:
+        mean = float(unit_scores(scores, model, "r2")[:, -1].mean()) if _ended(scores, model) else 0
+        return (
+            not scores.is_complete(model),
+            not scores.is_full(model),
+            np.inf if np.isnan(mean) else -mean,
+            scores.models.index(model),
+        )
+
+    return sorted(scores.models, key=place)
+
+
+def unit_scores(scores: Scores, model: str, metric: str) -> FloatArray:
+    """Return (U, T + 1) scores of a model's units, the last column the mean over traits."""
+    by_trait = scores.by_unit[metric][model]
+    return np.column_stack([by_trait, nan_mean(by_trait, axis=1)])
+
+
+def _ended(scores: Scores, model: str) -> bool:
+    return scores.is_complete(model) and len(scores.by_unit["r2"][model]) > 0
+
+
+def _seconds(costs: pd.DataFrame | None) -> dict[str, float]:
+    if costs is None:
+        return {}
+    absent = {"model", "train_seconds"} - set(costs.columns)
+    if absent:
+        raise DataError(f"the table of costs lacks the columns {', '.join(sorted(absent))}")
+    means = costs.groupby("model", observed=True)["train_seconds"].mean()
+    return {str(model): float(value) for model, value in means.items()}
+
+
+def _model_rows(scores: Scores, model: str, confidence: float) -> Iterator[tuple[Any, ...]]:
+    m = scores.models.index(model)
+    complete = scores.is_complete(model)
+    n_units = len(scores.by_unit["r2"][model])
+    has_mean = scores.is_full(model) or not complete
+    mean_column = len(scores.traits)
+    columns = [mean_column] if has_mean else []
+    for column in (*columns, *np.flatnonzero(scores.covers[m])):
+        is_mean = column == mean_column
+        for metric in scores.metrics:
+            n_cells = scores.n_cells
+            if metric == CEILING_METRIC:
+                assert scores.ceiling is not None
+                known = ~np.isnan(scores.ceiling)
+                if not (known.any() if is_mean else known[column]):
+                    continue
+                n_cells = n_cells * known
+            name = MEAN if is_mean else scores.traits[column]
+            cells = int(n_cells.sum() if is_mean else n_cells[column])
+            if not complete:
+                yield (model, name, metric, np.nan, np.nan, np.nan, np.nan, n_units, cells)
+                continue
+            values = unit_scores(scores, model, metric)[:, column]
+            values = values[~np.isnan(values)]
+            low, high = interval(scores.resampled[metric][:, m, column], confidence=confidence)
+            yield (
+                model,
+                name,
+                metric,
+                values.mean() if values.size else np.nan,
+                values.std(ddof=1) if values.size > 1 else np.nan,
+                float(low),
+                float(high),
+                n_units,
+                cells,
+            )

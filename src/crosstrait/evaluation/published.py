@@ -1,0 +1,56 @@
+"""Published test R2 on the 18 environments of the 2022 yeast cross, to show beside one's own.
+
+They were measured on other test samples than a run's own, and partly under another rule for
+missing traits, so they are a reference and never part of a paired comparison.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+_TRAITS = "23C 25C 27C 30C 33C 35C 37C cu suloc ynb eth gu li mann mol raff sds 4NQO"
+_RIJAL = ("Rijal et al. 2025, Fig. 3 (read off the figure)", "10.1101/2025.04.11.648465")
+_ARCADIA = "Arcadia Science 2025, cross-trait learning with a canonical transformer"
+
+# model, source, doi of the article ("" where it has none), rule for missing traits, scores
+_ROWS = (
+    (
+        "rijal",
+        *_RIJAL,
+        "a sample without the trait is dropped",
+        ".612 .621 .632 .609 .615 .582 .566 .610 .638 .487 .604 .566 .630 .600 .618 .653 .630 .609",
+    ),
+    (
+        "canonical",
+        _ARCADIA,
+        "",
+        "complete cases: a sample without any one trait is dropped",
+        ".633 .645 .652 .640 .644 .594 .589 .626 .640 .488 .613 .548 .632 .596 .602 .658 .644 .608",
+    ),
+    (
+        "transformer",
+        _ARCADIA,
+        "",
+        "complete cases: a sample without any one trait is dropped",
+        ".636 .646 .654 .638 .645 .604 .599 .626 .643 .499 .609 .562 .634 .604 .612 .659 .644 .621",
+    ),
+)
+
+
+def published_r2() -> pd.DataFrame:
+    """Return the published test R2 by model and trait.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``model`` (as registered here), ``trait``, ``r2``, ``n_replicates``, ``source``,
+        ``doi`` (empty where the source has none) and ``missing_rule``; traits in the articles'
+        order.
+    """
+    rows = [
+        (model, trait, float(value), 1 if model == "rijal" else 5, source, doi, rule)
+        for model, source, doi, rule, values in _ROWS
+        for trait, value in zip(_TRAITS.split(), values.split(), strict=True)
+    ]
+    names = ["model", "trait", "r2", "n_replicates", "source", "doi", "missing_rule"]
+    return pd.DataFrame(rows, columns=names)
