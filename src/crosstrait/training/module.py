@@ -1,0 +1,316 @@
+"""The one LightningModule: M members trained in one pass, each as if it were alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from crosstrait.models.members import forward_members
+from crosstrait.training.checkpoint import CheckpointFile, State
+from crosstrait.training.config import TrainConfig
+from crosstrait.training.data import DeviceData
+from crosstrait.training.loss import (
+    masked_mean_squared_error,
+    mean_r2,
+    measured_cells,
+    squared_error,
+)
+from crosstrait.training.member import Member
+from crosstrait.training.progress import EpochDone, Progress
+
+
+class JointTraining(LightningModule):
+    """Steps, epochs and checkpoints of M members that share a device and nothing else.
+
+    Lightning's loader only counts: a batch is its number in the epoch, and its samples are cut
+    by index from data that already lie on the device.
+
+    Attributes
+    ----------
+    epoch
+        The epoch that runs or would run next, from 0.
+    next_step
+        Steps of that epoch which a loaded checkpoint has already taken.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        data: DeviceData,
+        config: TrainConfig,
+        *,
+        checkpoint: CheckpointFile | None = None,
+        checkpoint_seconds: float = 5.0,
+        progress: Progress | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.networks = torch.nn.ModuleList(member.network for member in members)
+        self.members = members
+        self.data = data
+        self.config = config
+        self.checkpoint = checkpoint
+        self.checkpoint_seconds = checkpoint_seconds
+        self.progress = progress
+        self.epoch = 0
+        self.next_step = 0
+        self.n_batches = max(member.n_batches for member in members)
+        # One row a step, one column a member, read once an epoch: no step waits for the device.
+        shape = (self.n_batches, len(members))
+        self.step_loss = torch.zeros(shape, device=data.X.device)
+        self.step_cells = torch.zeros(shape, device=data.X.device)
+        self.step_rate = np.zeros(shape)
+        traits = [member.task.traits for member in members]
+        every = tuple(range(data.Y.shape[1]))
+        self._traits = (
+            None
+            if all(own == every for own in traits)
+            else torch.tensor(traits, device=data.Y.device)
+        )
+        self._order = torch.empty(0)
+        self._judged: list[int] = []
+        self._validated: list[Tensor] = []
+        self._seconds_before = 0.0
+        self._started = self._saved = time.monotonic()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.epoch >= self.config.max_epochs or all(m.stopped for m in self.members)
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, that before an interruption included."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    @property
+    def validation_rows(self) -> int:
+        """Samples of a validation batch; without gradients four times as many fit."""
+        return 4 * (self.config.micro_batch_size or self.config.batch_size)
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Return the optimisers of the members."""
+        return [member.optimizer for member in self.members]
+
+    def transfer_batch_to_device(
+        self,
+        batch: int,
+        device: torch.device,  # noqa: ARG002 - Lightning's signature
+        dataloader_idx: int,  # noqa: ARG002
+    ) -> int:
+        """Return ``batch``: there is nothing to move."""
+        return batch
+
+    def on_train_start(self) -> None:
+        """Start the clocks."""
+        self._started = self._saved = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the order of the samples of every member."""
+        size = self.n_batches * self.config.batch_size
+        orders = [member.order(self.epoch) for member in self.members]
+        self._order = torch.stack([F.pad(order, (0, size - len(order))) for order in orders])
+
+    def training_step(self, batch: int) -> None:
+        """Take one step with every member that still has samples in this epoch."""
+        if batch < self.next_step:
+            return
+        first = batch * self.config.batch_size
+        active = [m for m in self._running() if first < len(self.members[m].rows)]
+        if not active:
+            return
+        rows, target = self._cut(active, first)
+        cells = measured_cells(target)
+        error = torch.zeros(len(active), device=target.device)
+        size = self.config.micro_batch_size or self.config.batch_size
+        parts = zip(torch.split(rows, size, 1), torch.split(target, size, 1), strict=True)
+        for rows_part, target_part in parts:
+            part = squared_error(self._forward(active, rows_part), target_part)
+            self.manual_backward((part / cells.clamp(min=1)).sum())
+            error += part.detach()
+        self.step_loss[batch, active] = error / cells.clamp(min=1)
+        self.step_cells[batch, active] = cells.float()
+        for m in active:
+            self.step_rate[batch, m] = self.members[m].learning_rate
+            self.members[m].step()
+
+    def on_train_batch_end(self, outputs: object, batch: int, batch_idx: int) -> None:  # noqa: ARG002
+        """Save now and then, and save and leave when the process is told to end."""
+        ended = self.trainer.received_sigterm
+        last = batch + 1 == self.n_batches  # the end of the epoch saves soon enough
+        if batch >= self.next_step and not last and (ended or self._save_is_due()):
+            self.save(next_step=batch + 1)
+        if ended and not last:
+            raise SystemExit(143)
+
+    def on_validation_start(self) -> None:
+        """Validate the weights that would be kept."""
+        self._validated, self._judged = [], self._running()
+        for member in self.members:
+            member.swap_average()
+
+    def validation_step(self, batch: int) -> None:
+        """Predict one block of validation samples with every member."""
+        first = batch * self.validation_rows
+        X = self.data.X_validation[first : first + self.validation_rows].float()
+        networks = [self.members[m].network for m in self._judged]
+        prediction = forward_members(networks, X.expand(len(networks), -1, -1))
+        self._validated.append(prediction.float())
+
+    def on_validation_end(self) -> None:
+        """Go back to the weights in training."""
+        for member in self.members:
+            member.swap_average()
+
+    def on_train_epoch_end(self) -> None:
+        """Judge the epoch of every member, save, and stop when all are done."""
+        loss, cells = self.step_loss.double().cpu().numpy(), self.step_cells.double().cpu().numpy()
+        val_loss, val_r2 = self._validation_scores()
+        for m, member in enumerate(self.members):
+            if member.stopped:
+                continue
+            steps = member.n_batches
+            if reason := self._failure(m, loss[:steps, m], val_loss[m]):
+                member.fail(reason)
+                continue
+            done = EpochDone(
+                seed=member.task.seed,
+                member=member.task.name,
+                epoch=self.epoch + 1,
+                n_epochs=self.config.max_epochs,
+                train_loss=float(np.average(loss[:steps, m], weights=cells[:steps, m])),
+                val_loss=float(val_loss[m]),
+                val_r2=float(val_r2[m]),
+                learning_rate=float(self.step_rate[steps - 1, m]),
+                seconds=self.seconds,
+            )
+            member.end_epoch(done)
+            if self.progress is not None:
+                self.progress(done)
+        self.epoch += 1
+        self.next_step = 0
+        ended = self.trainer.received_sigterm
+        if ended or self.done or self._save_is_due():
+            self.save(next_step=0)
+        if ended and not self.done:
+            raise SystemExit(143)
+        self.trainer.should_stop = self.done
+
+    def save(self, *, next_step: int) -> None:
+        """Write the checkpoint, where there is one to write."""
+        if self.checkpoint is None:
+            return
+        tensors = {
+            "step_loss": self.step_loss,
+            "step_cells": self.step_cells,
+            "step_rate": torch.from_numpy(self.step_rate),
+            "random": torch.get_rng_state(),
+        }
+        if self.step_loss.is_cuda:
+            tensors["random_cuda"] = torch.cuda.get_rng_state(self.step_loss.device)
+        members = []
+        for m, member in enumerate(self.members):
+            own, values = member.state()
+            tensors |= {f"{m}.{name}": tensor for name, tensor in own.items()}
+            members.append(values)
+        values = {
+            "epoch": self.epoch,
+            "next_step": next_step,
+            "seconds": self.seconds,
+            "members": members,
+        }
+        self.checkpoint.save(State(tensors=tensors, values=values))
+        self._saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        state = None if self.checkpoint is None else self.checkpoint.load()
+        if state is None:
+            return
+        self.step_loss.copy_(state.tensors["step_loss"])
+        self.step_cells.copy_(state.tensors["step_cells"])
+        self.step_rate[:] = state.tensors["step_rate"].numpy()
+        torch.set_rng_state(state.tensors["random"])
+        if self.step_loss.is_cuda:
+            torch.cuda.set_rng_state(state.tensors["random_cuda"], self.step_loss.device)
+        for m, member in enumerate(self.members):
+            own = {
+                name.removeprefix(f"{m}."): tensor
+                for name, tensor in state.tensors.items()
+                if name.startswith(f"{m}.")
+            }
+            member.load_state(own, state.values["members"][m])
+        self.epoch, self.next_step = state.values["epoch"], state.values["next_step"]
+        self._seconds_before = state.values["seconds"]
+        self._started = time.monotonic()
+
+    def _running(self) -> list[int]:
+        return [m for m, member in enumerate(self.members) if not member.stopped]
+
+    def _cut(self, active: list[int], first: int) -> tuple[Tensor, Tensor]:
+        """Return the rows (A, B) and the targets (A, B, T) of a batch.
+
+        Members with fewer samples left are filled up with rows whose cells do not count.
+        """
+        left = [len(self.members[m].rows) - first for m in active]
+        size = min(self.config.batch_size, max(left))
+        rows = self._order[:, first : first + size]
+        every = len(active) == len(self.members)
+        if not every:
+            rows = rows[active]
+        target = self.data.Y.index_select(0, rows.flatten()).view(*rows.shape, -1)
+        if self._traits is not None:
+            traits = self._traits if every else self._traits[active]
+            target = target.gather(2, traits.unsqueeze(1).expand(-1, size, -1))
+        if min(left) < size:
+            end = torch.tensor(left, device=rows.device)
+            filling = torch.arange(size, device=rows.device) >= end.unsqueeze(1)
+            target = target.masked_fill(filling.unsqueeze(2), torch.nan)
+        return rows, target
+
+    def _forward(self, active: list[int], rows: Tensor) -> Tensor:
+        X = self.data.X.index_select(0, rows.flatten()).float().view(*rows.shape, -1)
+        members = [self.members[m] for m in active]
+        prediction = forward_members(
+            [member.network for member in members],
+            X,
+            generators=[member.generator for member in members],
+        )
+        return prediction.float()
+
+    def _validation_scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the loss (M,) and R2 (M,) of the members; NaN where there is none."""
+        loss, r2 = np.full((2, len(self.members)), np.nan)
+        if self._validated:
+            prediction = torch.cat(self._validated, dim=1).double()  # (A, V, T)
+            target = self.data.Y_validation.double()
+            if self._traits is None:
+                target = target.expand(len(self._judged), -1, -1)
+            else:
+                target = target[:, self._traits[self._judged]].transpose(0, 1)
+            loss[self._judged] = masked_mean_squared_error(prediction, target).cpu()
+            r2[self._judged] = mean_r2(prediction, target).cpu()
+        return loss, r2
+
+    def _failure(self, m: int, loss: np.ndarray, val_loss: float) -> str | None:
+        member = self.members[m]
+        bad = np.flatnonzero(~np.isfinite(loss))
+        if bad.size:
+            step, what = int(bad[0]) + 1, "the training loss"
+        elif self._validated and not np.isfinite(val_loss):
+            step, what = member.n_batches, "the validation loss after"
+        else:
+            return None
+        return (
+            f"{what} is not finite at step {step} of epoch {self.epoch + 1} "
+            f"(learning rate {self.step_rate[step - 1, m]:g})"
+        )
+
+    def _save_is_due(self) -> bool:
+        return time.monotonic() - self._saved >= self.checkpoint_seconds
