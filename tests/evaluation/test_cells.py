@@ -108,7 +108,7 @@ def test_a_file_that_is_no_parquet_is_an_error_that_names_it(tmp_path: Path) -> 
 
 def test_a_cell_that_occurs_twice_is_refused(table: pd.DataFrame) -> None:
     twice = pd.concat([table, table.iloc[[5]]])
-    with pytest.raises(DataError, match="1 cells occur twice.*model ridge, replicate 0"):
+    with pytest.raises(DataError, match=r"1 cells occur twice.*model ridge, replicate 0"):
         validate_cells(twice)
 
 

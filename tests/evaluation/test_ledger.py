@@ -56,7 +56,7 @@ def test_a_model_that_lacks_cells_is_refused_with_the_trait_and_samples(
 def test_the_first_model_too_is_named_when_it_is_the_one_that_lacks(values: np.ndarray) -> None:
     cells = predictions(values, accuracy=MODELS)
     lost = cells.index[cells["model"] == "ridge"][:1]
-    with pytest.raises(DataError, match="'ridge' .* lacks 1 of"):
+    with pytest.raises(DataError, match=r"'ridge' .* lacks 1 of"):
         open_ledger(cells.drop(index=lost))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from crosstrait.models.published import load_published, rename_published
+from crosstrait.models.published import load_published
+from crosstrait.models.published_names import rename_published
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "rijal": {},

@@ -1,205 +1,99 @@
-"""Published weights under our parameter names."""
+"""Published models from their own files."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from crosstrait.errors import DataError, SettingsError, listed, unknown
+from crosstrait.errors import DataError, SettingsError, StorageError, listed
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.canonical import CanonicalConfig
+from crosstrait.models.pickle_reader import Inert
+from crosstrait.models.published_names import State, kind_of, rename_published
 from crosstrait.models.rijal import RijalConfig
 from crosstrait.models.rijal_multienv import RijalMultienvConfig
+from crosstrait.models.torch_file import read_torch_file
 from crosstrait.models.transformer import TransformerConfig
 
-CONFIGS: dict[str, type[ModelConfig]] = {
+_CONFIGS: dict[str, type[ModelConfig]] = {
     "rijal": RijalConfig,
     "rijal_multienv": RijalMultienvConfig,
     "canonical": CanonicalConfig,
     "transformer": TransformerConfig,
 }
 
-
-class _PublishedWeights:
-    """The tensors of a published state dict, handed out by name and counted."""
-
-    def __init__(self, kind: str, weights: Mapping[str, Any]) -> None:
-        self.kind = kind
-        self._tensors = {_bare(name): _tensor(name, value) for name, value in weights.items()}
-        self._unused = set(self._tensors)
-
-    def take(self, *names: str) -> Tensor:
-        """Return the tensor that goes by the first of ``names`` found here."""
-        for name in names:
-            if name in self._tensors:
-                self._unused.discard(name)
-                return self._tensors[name]
-        raise DataError(
-            f"these are no {self.kind} weights: {names[0]!r} is missing; "
-            f"found {listed(self._tensors, most=8) or 'nothing'}"
-        )
-
-    def has(self, name: str) -> bool:
-        return name in self._tensors
-
-    def layers(self, *patterns: str) -> Tensor:
-        """Stack a parameter over layers; ``{}`` is the layer from 0, ``[]`` from 1."""
-        found: list[Tensor] = []
-        while any(self.has(_layer_name(p, len(found))) for p in patterns) or not found:
-            found.append(self.take(*(_layer_name(p, len(found)) for p in patterns)))
-        if len({tensor.shape for tensor in found}) > 1:
-            raise DataError(
-                f"the layers of {patterns[0]!r} differ in shape: "
-                f"{listed([tuple(tensor.shape) for tensor in found])}"
-            )
-        return torch.stack(found)
-
-    def refuse_leftovers(self) -> None:
-        if self._unused:
-            raise DataError(
-                f"these are no {self.kind} weights: nothing is known of "
-                f"{listed(sorted(self._unused))}"
-            )
-
-
-def _bare(name: str) -> str:
-    # What Lightning, torch.compile and data parallelism put before a parameter's name.
-    return re.sub(r"^((model|module|_orig_mod)\.)*", "", name)
-
-
-def _layer_name(pattern: str, layer: int) -> str:
-    return pattern.replace("{}", str(layer)).replace("[]", str(layer + 1))
-
-
-def _tensor(name: str, value: Any) -> Tensor:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        value = torch.from_numpy(value.copy())
-    if not isinstance(value, Tensor):
-        raise DataError(f"weight {name!r} is a {type(value).__name__}, not an array")
-    tensor: Tensor = value.detach().cpu()
-    if not tensor.is_floating_point():
-        return tensor.long()
-    if not torch.isfinite(tensor).all():
-        raise DataError(f"weight {name!r} holds values that are not finite")
-    return tensor.float()
-
-
-State = dict[str, Tensor]
-
-
-def _rijal(published: _PublishedWeights) -> State:
-    return {
-        "embedding": published.take("random_matrix"),
-        "query": published.layers("query_matrices.{}", "query_matrix_[]"),
-        "key": published.layers("key_matrices.{}", "key_matrix_[]"),
-        "value": published.layers("value_matrices.{}", "value_matrix_[]"),
-        "readout": published.take("coeffs_attended"),
-        "offset": published.take("offset").reshape(1),
-    }
-
-
-def _locus_embedding(published: _PublishedWeights) -> Tensor:
-    embedding = published.take("locus_embeddings.weight")
-    if published.has("locus_indices"):
-        embedding = embedding[published.take("locus_indices").reshape(-1)]
-    return embedding
-
-
-def _canonical(published: _PublishedWeights) -> State:
-    state = {"embedding": _locus_embedding(published)}
-    for name in ("query", "key", "value"):
-        state[f"{name}_weight"] = published.layers(f"{name[0]}_linears.{{}}.weight").mT
-        state[f"{name}_bias"] = published.layers(f"{name[0]}_linears.{{}}.bias")
-    if published.has("norms.0.weight"):
-        state["norm_weight"] = published.layers("norms.{}.weight")
-        state["norm_bias"] = published.layers("norms.{}.bias")
-    state["readout_weight"] = published.take("readout.weight").mT
-    state["readout_bias"] = published.take("readout.bias")
-    return state
-
-
-_ENCODER_PARTS = {
-    "attention_norm": "norm1.{}",
-    "projection": "self_attn.in_proj_{}",
-    "attention_out": "self_attn.out_proj.{}",
-    "feedforward_norm": "norm2.{}",
-    "feedforward_in": "linear1.{}",
-    "feedforward_out": "linear2.{}",
+# The settings that published checkpoints keep and weights do not tell: theirs, ours.
+_MODEL_SETTINGS = {
+    "dropout_rate": "dropout",
+    "init_scale": "init_scale",
+    "nhead": "n_heads",
+    "scaled_attention": "scaled_attention",
+    "skip_connections": "skip_connections",
+}
+_TRAIN_SETTINGS = {
+    "batch_size": "batch_size",
+    "gradient_clip_val": "gradient_clip",
+    "learning_rate": "learning_rate",
+    "max_epochs": "max_epochs",
+    "optimizer": "optimizer",
+    "patience": "patience",
+    "weight_decay": "weight_decay",
 }
 
 
-def _transformer(published: _PublishedWeights) -> State:
-    state = {"embedding": _locus_embedding(published)}
-    for ours, theirs in _ENCODER_PARTS.items():
-        weight, bias = (
-            published.layers(f"transformer_encoder.layers.{{}}.{theirs.format(part)}")
-            for part in ("weight", "bias")
-        )
-        state[f"{ours}_weight"] = weight if weight.ndim == 2 else weight.mT
-        state[f"{ours}_bias"] = bias
-    for part in ("weight", "bias"):
-        state[f"final_norm_{part}"] = published.take(f"transformer_encoder.norm.{part}")
-    state["readout_weight"] = published.take("fc_out.weight").mT
-    state["readout_bias"] = published.take("fc_out.bias")
-    return state
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published model: what to build and what to load into it.
 
-
-_RENAME: dict[str, Callable[[_PublishedWeights], State]] = {
-    "rijal": _rijal,
-    "rijal_multienv": _rijal,
-    "canonical": _canonical,
-    "transformer": _transformer,
-}
-
-
-def rename_published(kind: str, weights: Mapping[str, Any]) -> State:
-    """Return published weights under our names and in our orientation.
-
-    The map is linear, so that it also renames gradients.
-
-    Raises
-    ------
-    SettingsError
-        For an unknown ``kind``.
-    DataError
-        If a weight of that kind is missing, left over, or not a finite array.
+    Attributes
+    ----------
+    kind
+        ``rijal``, ``rijal_multienv``, ``canonical`` or ``transformer``.
+    config
+        Its settings.
+    state
+        Its weights under our names, a state dict of ``config.build(...)``.
+    n_loci, n_traits
+        Its shape; the traits of ``rijal_multienv`` are its environments.
+    trait_names
+        The traits that it predicts, where the file tells.
+    train
+        The settings of its training under the names of ``TrainConfig``, where the file tells.
+    metadata
+        What else the file tells: ``epoch``, ``global_step``, ``name``, ``engine``.
     """
-    if kind not in _RENAME:
-        raise SettingsError(unknown("published model", kind, _RENAME))
-    published = _PublishedWeights(kind, weights)
-    state = {name: tensor.contiguous() for name, tensor in _RENAME[kind](published).items()}
-    published.refuse_leftovers()
-    return state
+
+    kind: str
+    config: ModelConfig
+    state: State
+    n_loci: int
+    n_traits: int
+    trait_names: list[str] | None
+    train: dict[str, Any]
+    metadata: dict[str, Any]
+
+    def build(self) -> nn.Module:
+        """Return the network with its weights, in evaluation mode."""
+        module = self.config.build(n_loci=self.n_loci, n_traits=self.n_traits)
+        assert isinstance(module, nn.Module)
+        expected = {name: tuple(weight.shape) for name, weight in module.state_dict().items()}
+        wrong = [
+            f"{name} is {tuple(self.state[name].shape)} where {shape} would fit"
+            for name, shape in expected.items()
+            if tuple(self.state[name].shape) != shape
+        ]
+        if wrong:
+            raise DataError(f"the {self.kind} weights do not fit together: {listed(wrong)}")
+        module.load_state_dict(self.state)
+        return module.eval()
 
 
-def _described(kind: str, state: State) -> dict[str, Any]:
-    # The settings that the shapes of the weights tell.
-    if kind == "rijal":
-        return {"embedding_dim": state["readout"].shape[-1], "n_layers": len(state["query"])}
-    if kind == "rijal_multienv":
-        return {"locus_dim": state["embedding"].shape[-1], "n_layers": len(state["query"])}
-    width = {"embedding_dim": state["embedding"].shape[-1]}
-    if kind == "canonical":
-        layers = {"n_layers": len(state["query_weight"]), "layer_norm": "norm_weight" in state}
-        return width | layers
-    hidden = state["feedforward_in_bias"].shape[-1]
-    return width | {"n_layers": len(state["projection_bias"]), "feedforward_dim": hidden}
-
-
-def _n_traits(kind: str, state: State) -> int:
-    if kind == "rijal":
-        return 1
-    if kind == "rijal_multienv":
-        return state["readout"].shape[-1] - state["embedding"].shape[-1] - 1
-    return state["readout_bias"].shape[-1]
-
-
-def load_published(kind: str, weights: Mapping[str, Any], **options: Any) -> nn.Module:
+def load_published(kind: str, weights: Mapping[str, Any] | str | Path, **options: Any) -> nn.Module:
     """Return a published model with its weights, ready to predict.
 
     Parameters
@@ -207,10 +101,12 @@ def load_published(kind: str, weights: Mapping[str, Any], **options: Any) -> nn.
     kind
         ``rijal``, ``rijal_multienv``, ``canonical`` or ``transformer``.
     weights
-        A published state dict: names to tensors or arrays.
+        A published state dict, names to tensors or arrays; or the path of a file that holds one:
+        ``.ckpt``, ``.pt`` or ``.pth`` (no code of the file runs), ``.npz``, ``.safetensors``.
     **options
         Settings of the model's config that its weights do not tell: ``n_heads`` of a transformer,
-        ``scaled_attention`` and ``skip_connections`` of a canonical model.
+        ``scaled_attention`` and ``skip_connections`` of a canonical model. Where a checkpoint
+        tells them, they are read from it.
 
     Returns
     -------
@@ -223,26 +119,144 @@ def load_published(kind: str, weights: Mapping[str, Any], **options: Any) -> nn.
     SettingsError
         For an unknown kind or option, or an option that contradicts the weights.
     DataError
-        If the weights are not those of that kind.
+        If the weights are not those of that kind, or the file is damaged or refused.
+    StorageError
+        If the file cannot be read.
     """
+    if isinstance(weights, Mapping):
+        return _describe(kind, weights, content={}, options=options).build()
+    stored, content = _read_weights(Path(weights))
+    return _describe(kind, stored, content=content, options=options).build()
+
+
+def import_checkpoint(path: str | Path, **options: Any) -> PublishedModel:
+    """Read a checkpoint of a published model; its kind and settings come from the file.
+
+    Parameters
+    ----------
+    path
+        As the ``weights`` of `load_published`.
+    **options
+        Settings that overrule those of the file.
+
+    Raises
+    ------
+    SettingsError, DataError, StorageError
+        As `load_published`.
+    """
+    weights, content = _read_weights(Path(path))
+    try:
+        kind = kind_of(weights)
+        if kind == "rijal" and _has_environments(rename_published(kind, weights)):
+            kind = "rijal_multienv"
+        return _describe(kind, weights, content=content, options=options)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _read_weights(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Return the state dict that a file holds, and the rest of a checkpoint."""
+    if not path.is_file():
+        raise StorageError(f"there is no file {path}")
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (ValueError, OSError) as error:
+            raise DataError(f"{path} is no archive of plain arrays: {error}") from None
+        own = {name: array for name, array in arrays.items() if name.startswith("weight/")}
+        return {name.removeprefix("weight/"): array for name, array in (own or arrays).items()}, {}
+    if path.suffix == ".safetensors":
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            return load_file(path), {}
+        except SafetensorError as error:
+            raise DataError(f"{path} is no safetensors file: {error}") from None
+    file = read_torch_file(path)
+    return file.weights, file.content
+
+
+def _describe(
+    kind: str,
+    weights: Mapping[str, Any],
+    *,
+    content: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> PublishedModel:
     state = rename_published(kind, weights)
-    described = _described(kind, state)
-    for name in described.keys() & options.keys():
+    described = _told_by_shapes(kind, state)
+    for name in sorted(described.keys() & options.keys()):
         if options[name] != described[name]:
             raise SettingsError(
                 f"{name} = {options[name]!r} contradicts the weights, which say {described[name]!r}"
             )
-    config = CONFIGS[kind].parse(described | options, where=f"load_published({kind!r})")
-    n_loci, n_traits = len(state["embedding"]), _n_traits(kind, state)
-    module = config.build(n_loci=n_loci, n_traits=n_traits)
-    assert isinstance(module, nn.Module)
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    wrong = [
-        f"{name} {tuple(state[name].shape)} for {shape}"
-        for name, shape in expected.items()
-        if tuple(state[name].shape) != shape
-    ]
-    if wrong:
-        raise DataError(f"the {kind} weights do not fit together: {listed(wrong)}")
-    module.load_state_dict(state)
-    return module.eval()
+    known = _CONFIGS[kind]
+    model_told = _plain(content, "model_config")
+    train_told = _plain(content, "train_config")
+    told = {
+        ours: model_told[theirs] for theirs, ours in _MODEL_SETTINGS.items() if theirs in model_told
+    }
+    told = {name: value for name, value in told.items() if name in known.model_fields}
+    config = known.parse({**told, **described, **options}, where=f"published {kind}")
+    n_traits = _n_traits(kind, state)
+    trait_names = train_told.get("phenotypes")
+    if not (isinstance(trait_names, list) and len(trait_names) == n_traits):
+        trait_names = None
+    train = {
+        ours: train_told[theirs] for theirs, ours in _TRAIN_SETTINGS.items() if theirs in train_told
+    }
+    if train_told.get("lr_schedule"):
+        train["schedule"] = "plateau"
+    found = {
+        "epoch": content.get("epoch"),
+        "global_step": content.get("global_step"),
+        "name": train_told.get("name_prefix"),
+        "lightning_version": content.get("pytorch-lightning_version"),
+    }
+    return PublishedModel(
+        kind=kind,
+        config=config,
+        state=state,
+        n_loci=len(state["embedding"]),
+        n_traits=n_traits,
+        trait_names=trait_names and [str(name) for name in trait_names],
+        train=train,
+        metadata={name: value for name, value in found.items() if isinstance(value, (int, str))},
+    )
+
+
+def _plain(content: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return the plain settings of one of the pickled settings objects of a checkpoint."""
+    groups = content.get("hyper_parameters")
+    settings = groups.get(group) if isinstance(groups, dict) else None
+    state = settings.state if isinstance(settings, Inert) else {}
+    plain = (bool, int, float, str, list)
+    return {name: value for name, value in state.items() if isinstance(value, plain)}
+
+
+def _told_by_shapes(kind: str, state: State) -> dict[str, Any]:
+    if kind == "rijal":
+        return {"embedding_dim": state["readout"].shape[-1], "n_layers": len(state["query"])}
+    width = state["embedding"].shape[-1]
+    if kind == "rijal_multienv":
+        return {"locus_dim": width, "n_layers": len(state["query"])}
+    if kind == "canonical":
+        layers = {"n_layers": len(state["query_weight"]), "layer_norm": "norm_weight" in state}
+        return {"embedding_dim": width} | layers
+    hidden = state["feedforward_in_bias"].shape[-1]
+    layers = {"n_layers": len(state["projection_bias"]), "feedforward_dim": hidden}
+    return {"embedding_dim": width} | layers
+
+
+def _n_traits(kind: str, state: dict[str, Tensor]) -> int:
+    if kind == "rijal":
+        return 1
+    if kind == "rijal_multienv":
+        return state["readout"].shape[-1] - state["embedding"].shape[-1] - 1
+    return state["readout_bias"].shape[-1]
+
+
+def _has_environments(state: State) -> bool:
+    return len(state["readout"]) == len(state["embedding"]) + 1

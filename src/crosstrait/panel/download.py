@@ -225,11 +225,10 @@ def _answer(url: str, asked: dict[str, str], patience: Patience) -> Iterator[req
 
 
 def _blocks(response: requests.Response, patience: Patience) -> Iterator[bytes]:
+    response.raw.enforce_content_length = False  # _check_length says both numbers
     try:
         while block := response.raw.read1(_BLOCK, decode_content=False):
             yield block
-    except urllib3.exceptions.IncompleteRead:
-        return  # the caller compares the length and says both numbers
     except urllib3.exceptions.ReadTimeoutError:
         raise _PassingError(f"it stalled: no byte for {patience.stall_seconds:g} s") from None
     except (urllib3.exceptions.HTTPError, OSError) as error:
