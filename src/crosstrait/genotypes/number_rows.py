@@ -1,0 +1,311 @@
+"""Rows of one id and K numbers: the parser behind every text table of genotypes or traits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from crosstrait.errors import DataError
+from crosstrait.genotypes.memory import RowStore
+from crosstrait.genotypes.text import (
+    Block,
+    TextReader,
+    decode,
+    sniff_delimiter,
+    split_fields,
+)
+
+MISSING = ("", "NA", "-")
+"""What stands for a missing number, beside ``nan`` in any case."""
+
+Kind = Literal["locus", "trait"]
+
+_NEWLINE = ord("\n")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line of a table: the delimiter and the names of the K columns of numbers."""
+
+    delimiter: str
+    names: list[str]
+
+
+@dataclass
+class Ids:
+    """The ids met so far, each with the place where it stands."""
+
+    places: dict[str, tuple[Path, int]] = field(default_factory=dict)
+
+    def add(self, name: str, *, path: Path, line: int) -> None:
+        """Note an id.
+
+        Raises
+        ------
+        DataError
+            If it is empty or was met before.
+        """
+        if not name:
+            raise DataError(f"{path}, line {line}, column 1: the id is empty")
+        if name in self.places:
+            other, before = self.places[name]
+            where = f"line {before}" if other == path else f"{other}, line {before}"
+            raise DataError(
+                f"{path}, line {line}, column 1: id {name!r} occurs again; the first is on {where}"
+            )
+        self.places[name] = (path, line)
+
+
+def take_header(reader: TextReader) -> Header:
+    """Take the first line of a table as the names of its columns.
+
+    The name of the id column is dropped; it may be absent, as in tables that R writes.
+
+    Raises
+    ------
+    DataError
+        If a name is empty or occurs twice, or no row follows.
+    """
+    lines = reader.peek(2)
+    delimiter = sniff_delimiter(lines, path=reader.path)
+    if len(lines) < 2:
+        raise DataError(f"{reader.path} has a header but no rows")
+    first, second = (
+        split_fields(line, delimiter=delimiter, path=reader.path, line=1 + i)
+        for i, line in enumerate(lines)
+    )
+    reader.take_line()
+    nameless_ids = len(second) == len(first) + 1 and second[-1]
+    names = first if nameless_ids else first[1:]
+    check_names(names, path=reader.path)
+    return Header(delimiter, names)
+
+
+def check_names(names: Sequence[str], *, path: Path) -> None:
+    """Check the names that a header gives to columns 2, 3, ...
+
+    Raises
+    ------
+    DataError
+        If a name is empty or occurs twice.
+    """
+    seen: dict[str, int] = {}
+    for column, name in enumerate(names, start=2):
+        if not name.strip():
+            raise DataError(f"{path}, line 1, column {column}: the name is empty")
+        if name in seen:
+            raise DataError(
+                f"{path}, line 1: column name {name!r} occurs twice, in columns {seen[name]} "
+                f"and {column}"
+            )
+        seen[name] = column
+
+
+def append_rows(
+    reader: TextReader,
+    store: RowStore,
+    *,
+    header: Header,
+    kind: Kind,
+    ids: Ids | None = None,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    part: float = 1.0,
+) -> None:
+    """Read the rest of ``reader`` into ``store``.
+
+    Parameters
+    ----------
+    header
+        The delimiter, and K names for messages.
+    kind
+        What a column is. A row of genotypes needs at least one value, a row of traits none.
+    ids
+        Where the first column is noted; without it, it is ignored.
+    limits
+        The least and the largest value allowed.
+    part
+        The share that this file has in all that ``store`` will hold.
+
+    Raises
+    ------
+    DataError
+        At the first ragged row, unreadable number, value outside ``limits``, row without any
+        value or repeated id, with file, line and column.
+    """
+    path = reader.path
+    expected = False
+    for block in reader.blocks():
+        rows = _parse(block, header=header, kind=kind, path=path)
+        _check_limits(rows, header=header, kind=kind, path=path, limits=limits)
+        if kind == "locus":
+            _check_called(rows, path=path)
+        if ids is not None:
+            for name, line in zip(rows.row_id, rows.line, strict=True):
+                ids.add(name, path=path, line=int(line))
+        if not expected:
+            store.expect(reader.expected_lines / part, source=path)
+            expected = True
+        store.append(rows.values)
+
+
+def check_columns(store: RowStore, *, header: Header, kind: Kind, path: Path) -> None:
+    """Check that each column of a table that was read whole has a value.
+
+    Raises
+    ------
+    DataError
+        With the number and name of the first column that has none.
+    """
+    empty = np.flatnonzero(~store.column_has_value)
+    if empty.size:
+        k = int(empty[0])
+        what = "no sample has a genotype here" if kind == "locus" else "no value was measured"
+        raise DataError(
+            f"{path}, column {k + 2} ({kind} {header.names[k]!r}): {what}; remove the column "
+            f"({empty.size} such in all)"
+        )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    line: NDArray[np.int64]
+    row_id: list[str]
+    values: NDArray[np.float64]
+
+
+def _parse(block: Block, *, header: Header, kind: Kind, path: Path) -> _Rows:
+    n_fields = len(header.names) + 1
+    fields = _cut_evenly(block.data, n_fields, header.delimiter)
+    if fields is None:
+        line, texts = _cut_by_line(block, header, path)
+        fields = pa.array(texts, type=pa.string())
+        place = np.arange(len(texts), dtype=np.int32)
+    else:
+        # Arrow strings lie side by side, so every second of these is the mark after a field.
+        place = np.arange(0, len(fields), 2, dtype=np.int32)
+        line = block.line + np.arange(len(place) // n_fields)
+    place = place.reshape(-1, n_fields)
+    raw_ids = fields.take(pa.array(place[:, 0])).cast(pa.binary()).to_pylist()
+    row_id = [decode(raw, path=path, line=int(n)) for raw, n in zip(raw_ids, line, strict=True)]
+    texts_of_numbers = fields.take(pa.array(place[:, 1:].ravel()))
+    try:
+        numbers = _to_numbers(texts_of_numbers)
+    except pa.ArrowInvalid:
+        bad = _first_unreadable(texts_of_numbers)
+        i, k = divmod(bad, n_fields - 1)
+        text = texts_of_numbers[bad].cast(pa.binary()).as_py().decode(errors="replace")
+        raise DataError(
+            f"{path}, line {line[i]}, column {k + 2} ({kind} {header.names[k]!r}): expected a "
+            f"number, found {text!r}{_hint(text)}"
+        ) from None
+    return _Rows(line, row_id, numbers.reshape(-1, n_fields - 1))
+
+
+def _cut_evenly(data: bytes, n_fields: int, delimiter: str) -> Any:
+    """Return field, mark, field, ... of a block, or None if its lines are not alike and plain."""
+    if b'"' in data:
+        return None
+    letters = np.frombuffer(data, dtype=np.uint8)
+    newline = letters == _NEWLINE
+    marks = np.flatnonzero(newline | (letters == ord(delimiter)))
+    n_rows = np.count_nonzero(newline)
+    if len(marks) != n_rows * n_fields or not newline[marks[n_fields - 1 :: n_fields]].all():
+        return None
+    bounds = np.empty(2 * len(marks), dtype=np.int32)
+    bounds[0] = 0
+    bounds[1::2] = marks
+    bounds[2::2] = marks[:-1] + 1
+    return pa.Array.from_buffers(
+        pa.string(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    )
+
+
+def _cut_by_line(block: Block, header: Header, path: Path) -> tuple[NDArray[np.int64], list[str]]:
+    """Cut a block whose lines are quoted, blank or of unequal length."""
+    numbers: list[int] = []
+    texts: list[str] = []
+    n_fields = len(header.names) + 1
+    for i, data in enumerate(block.data.split(b"\n")):
+        if not data.strip():
+            continue
+        line = block.line + i
+        fields = split_fields(data, delimiter=header.delimiter, path=path, line=line)
+        if len(fields) != n_fields:
+            raise DataError(
+                f"{path}, line {line}: {len(fields)} columns where {n_fields} are expected (an "
+                f"id and {n_fields - 1} values)"
+            )
+        numbers.append(line)
+        texts += fields
+    return np.asarray(numbers, dtype=np.int64), texts
+
+
+def _to_numbers(texts: Any) -> NDArray[np.float64]:
+    try:
+        plain: NDArray[np.float64] = pc.cast(texts, pa.float64()).to_numpy()
+    except pa.ArrowInvalid:
+        trimmed = pc.utf8_trim_whitespace(texts)
+        missing = pc.is_in(trimmed, value_set=pa.array(MISSING))
+        blanked = pc.if_else(missing, None, trimmed)
+        plain = pc.cast(blanked, pa.float64()).to_numpy(zero_copy_only=False)
+    return plain
+
+
+def _first_unreadable(texts: Any) -> int:
+    """Return where the first text stands that is no number; halving finds it in few steps."""
+    low, high = 0, len(texts)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            _to_numbers(texts[low:middle])
+            low = middle
+        except pa.ArrowInvalid:
+            high = middle
+    return low
+
+
+def _check_called(rows: _Rows, *, path: Path) -> None:
+    empty = np.isnan(rows.values).all(axis=1)
+    if empty.any():
+        i = int(np.flatnonzero(empty)[0])
+        raise DataError(
+            f"{path}, line {rows.line[i]}: sample {rows.row_id[i]!r} has no genotype at any locus; "
+            f"remove the line"
+        )
+
+
+def _hint(text: str) -> str:
+    if text.count(",") == 1 and text.replace(",", "").strip("-+ ").isdigit():
+        return "; write decimals with a point"
+    if text.strip().isalpha():
+        return f"; a missing value is written {', '.join(m or 'empty' for m in MISSING)}"
+    return ""
+
+
+def _check_limits(
+    rows: _Rows, *, header: Header, kind: Kind, path: Path, limits: tuple[float, float]
+) -> None:
+    low, high = limits
+    with np.errstate(invalid="ignore"):
+        outside = (rows.values < low) | (rows.values > high) | np.isinf(rows.values)
+    if outside.any():
+        i, k = np.argwhere(outside)[0]
+        value = rows.values[i, k]
+        where = f"{path}, line {rows.line[i]}, column {k + 2} ({kind} {header.names[k]!r})"
+        if np.isinf(limits).any():
+            raise DataError(f"{where}: {value} is not a finite number")
+        raise DataError(
+            f"{where}: {value:g} is outside [{low:g}, {high:g}]; "
+            + (
+                "write missing values as NA"
+                if value < low
+                else f"a dosage counts copies of one allele among {high:g}: check the ploidy"
+            )
+        )
