@@ -28,6 +28,7 @@ VARIABLES: dict[str, tuple[tuple[str, ...], bool]] = {
     "variant_contig": (("variants",), True),
     "variant_position": (("variants",), True),
     "variant_allele": (("variants", "alleles"), True),
+    "variant_cm": (("variants",), False),
     "sample_id": (("samples",), True),
     "trait_name": (("traits",), True),
     "trait_value": (("samples", "traits"), True),
@@ -50,6 +51,7 @@ def from_arrays(
     variant_contig: Sequence[str] | StringArray | None = None,
     variant_position: ArrayLike | None = None,
     variant_allele: ArrayLike | None = None,
+    variant_cm: ArrayLike | None = None,
     trait_se: ArrayLike | None = None,
     sample_group: Sequence[str] | StringArray | None = None,
     sample_split: Sequence[str] | StringArray | None = None,
@@ -72,6 +74,8 @@ def from_arrays(
         Unique names; made up (``sample_0``, ``locus_0``, ...) where not given.
     variant_contig, variant_position, variant_allele
         (L,) chromosome, (L,) position in base pairs, (L, 2) alleles (counted as 0, counted as 1).
+    variant_cm
+        (L,) position on the linkage map of the chromosome, in centimorgans; NaN is unknown.
     trait_se
         (N, T) standard errors of ``trait_value``, in the same units.
     sample_group
@@ -122,6 +126,10 @@ def from_arrays(
         "trait_name": names,
     }
     data: dict[str, Any] = {"call_dosage": calls, "trait_value": values}
+    if variant_cm is not None:
+        data["variant_cm"] = np.asarray(variant_cm, dtype=np.float64)
+        if data["variant_cm"].shape != (n_loci,):
+            raise DataError(f"variant_cm has {data['variant_cm'].size} entries for {n_loci} loci")
     if trait_se is not None:
         data["trait_se"] = np.asarray(trait_se, dtype=np.float64)
     if sample_group is not None:
