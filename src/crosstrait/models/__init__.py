@@ -7,6 +7,8 @@ from typing import Any
 
 # Imported on first use: the networks need torch.
 _LAZY = {
+    "forward_members": "crosstrait.models.members",
+    "import_checkpoint": "crosstrait.models.published",
     "load_published": "crosstrait.models.published",
 }
 

@@ -201,6 +201,8 @@ def _describe(
     told = {name: value for name, value in told.items() if name in known.model_fields}
     config = known.parse({**told, **described, **options}, where=f"published {kind}")
     n_traits = _n_traits(kind, state)
+    if n_traits < 1:
+        raise DataError(f"the {kind} weights do not fit together: no environment has a place")
     trait_names = train_told.get("phenotypes")
     if not (isinstance(trait_names, list) and len(trait_names) == n_traits):
         trait_names = None
