@@ -191,10 +191,10 @@ def _parse(block: Block, *, header: Header, kind: Kind, path: Path) -> _Rows:
         # Arrow strings lie side by side, so every second of these is the mark after a field.
         place = np.arange(0, len(fields), 2, dtype=np.int32)
         line = block.line + np.arange(len(place) // n_fields)
-    place = place.reshape(-1, n_fields)
-    raw_ids = fields.take(pa.array(place[:, 0])).cast(pa.binary()).to_pylist()
+    grid = place.reshape(-1, n_fields)
+    raw_ids = fields.take(pa.array(grid[:, 0])).cast(pa.binary()).to_pylist()
     row_id = [decode(raw, path=path, line=int(n)) for raw, n in zip(raw_ids, line, strict=True)]
-    texts_of_numbers = fields.take(pa.array(place[:, 1:].ravel()))
+    texts_of_numbers = fields.take(pa.array(grid[:, 1:].ravel()))
     try:
         numbers = _to_numbers(texts_of_numbers)
     except pa.ArrowInvalid:
