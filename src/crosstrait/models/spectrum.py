@@ -111,18 +111,6 @@ class Spectrum:
         centred = self.gram.X[samples] - self.gram.mean
         return (centred @ self.vectors) / np.sqrt(self.values)
 
-    def left_blocks(self, samples: Rows) -> Iterator[tuple[slice, Array]]:
-        """Yield the rows of U of ``samples`` a block at a time; single precision over loci."""
-        if not self.gram.over_loci:
-            yield slice(0, len(samples)), self.left(samples)
-            return
-        right = (self.vectors / np.sqrt(self.values)).astype(np.float32)
-        shift = (self.gram.mean @ self.vectors / np.sqrt(self.values)).astype(np.float32)
-        step = max(1, _BLOCK_CELLS // len(self.gram.mean))
-        for start in range(0, len(samples), step):
-            part = slice(start, start + step)
-            yield part, self.gram.X[samples[part]].astype(np.float32, copy=False) @ right - shift
-
     def project(self, values: Float64) -> Float64:
         """Return U' values (r, T) of ``values`` (N, T)."""
         if not self.gram.over_loci:
