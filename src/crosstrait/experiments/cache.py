@@ -1,0 +1,148 @@
+"""The finished runs of an experiment, found by what they were made of.
+
+A run's folder appears in one rename, with a ``DONE`` file that holds the run key and the digest
+of every other file. A folder whose files do not match its ``DONE`` is not a finished run: whatever
+interrupted its writing (kill, power cut, full disk, edit), it is trained again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crosstrait.experiments.plan import Group, Run
+from crosstrait.experiments.storage import file_digest, make_folder, storage_errors, write_json
+
+DONE = "DONE"
+_READY = "READY"
+
+
+class RunCache:
+    """The folder ``runs`` of an experiment.
+
+    Besides ``<model>-<key8>`` a run, its hidden folders are ``.work`` (checkpoints of unfinished
+    trainings), ``.new`` (folders being built) and ``.locks``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in (".work", ".new", ".locks"):
+            make_folder(folder / name)
+
+    def find(self, run: Run) -> Path | None:
+        """Return the folder of the finished run, or None."""
+        named = self.folder / f"{run.label}-{run.key[:8]}"
+        if is_finished(named, key=run.key):
+            return named
+        # The model may have had another name when it was trained, or two keys begin alike.
+        others = (path for path in self.folder.glob(f"*-{run.key[:8]}*") if path != named)
+        return next((path for path in others if is_finished(path, key=run.key)), None)
+
+    def work_folder(self, group: Group) -> Path:
+        """Return where the checkpoints of the group's training are."""
+        return self.folder / ".work" / group.name
+
+    def drop_work(self, group: Group) -> None:
+        """Delete the checkpoints of a training that is published or failed."""
+        shutil.rmtree(self.work_folder(group), ignore_errors=True)
+
+    @contextmanager
+    def locked(self, group: Group, *, wait: bool) -> Iterator[bool]:
+        """Hold the group's runs, so that no other process trains them.
+
+        Yields False where another process holds one of them and ``wait`` is not set. The system
+        frees the locks of a process that dies.
+        """
+        with ExitStack() as held:
+            free = True
+            try:
+                with storage_errors(self.folder):
+                    for run in sorted(group.runs, key=lambda run: run.key):
+                        held.enter_context(self._lock(run.key[:32]).acquire(-1 if wait else 0))
+            except Timeout:
+                held.close()
+                free = False
+            yield free
+
+    def recover(self, group: Group) -> None:
+        """Finish what a killed process had written whole but not renamed; under the locks."""
+        with storage_errors(self.folder), self._lock("recover"):
+            for new in sorted((self.folder / ".new").iterdir()):
+                written = {path.name for path in new.iterdir()}
+                if _READY in written and any(_whole_name(run) in written for run in group.runs):
+                    self._rename(new)
+
+    @contextmanager
+    def publishing(self, group: Group) -> Iterator[dict[str, Path]]:
+        """Yield by run key the folders to write the runs' files in, then publish them.
+
+        All runs of the group appear or none: a kill between two renames is made up for by
+        `recover`.
+        """
+        new = self.folder / ".new" / group.name
+        folders = {run.key: new / _whole_name(run) for run in group.runs}
+        with storage_errors(new):
+            shutil.rmtree(new, ignore_errors=True)
+            try:
+                for folder in folders.values():
+                    folder.mkdir(parents=True)
+                yield folders
+                for key, folder in folders.items():
+                    _mark_done(folder, key)
+                (new / _READY).touch()
+            except BaseException:
+                shutil.rmtree(new, ignore_errors=True)
+                raise
+            self._rename(new)
+
+    def _rename(self, new: Path) -> None:
+        for built in [path for path in new.iterdir() if path.is_dir()]:
+            label, _, key = built.name.rpartition("-")
+            if is_finished(built, key=key):
+                built.rename(self._free_name(label, key))
+        shutil.rmtree(new, ignore_errors=True)
+
+    def _free_name(self, label: str, key: str) -> Path:
+        for length in (8, 16, 64):
+            path = self.folder / f"{label}-{key[:length]}"
+            if not path.exists():
+                break
+            if _key_of(path) in (key, None):  # damaged, or it would not have been trained again
+                shutil.rmtree(path)
+                break
+        return path
+
+    def _lock(self, name: str) -> FileLock:
+        return FileLock(self.folder / ".locks" / f"{name}.lock")
+
+
+def is_finished(folder: Path, *, key: str | None = None) -> bool:
+    """Whether ``folder`` holds a whole run (of that key) whose files match its ``DONE``."""
+    try:
+        done = json.loads((folder / DONE).read_text())
+        if key is not None and done["key"] != key:
+            return False
+        return all(file_digest(folder / name) == sha for name, sha in done["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+
+
+def _whole_name(run: Run) -> str:
+    return f"{run.label}-{run.key}"
+
+
+def _key_of(folder: Path) -> str | None:
+    try:
+        return str(json.loads((folder / DONE).read_text())["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _mark_done(folder: Path, key: str) -> None:
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    write_json(folder / DONE, {"key": key, "files": files})

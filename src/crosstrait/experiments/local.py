@@ -1,0 +1,174 @@
+"""The engine of one machine: this process, or several."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import shutil
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.engine import Listener, Outcome, carry_out
+from crosstrait.experiments.handover import hand_over, take_over
+from crosstrait.experiments.plan import Group
+from crosstrait.experiments.provenance import cores
+from crosstrait.experiments.run import Workplace
+from crosstrait.split.manifest import Split
+from crosstrait.training.progress import EpochDone
+
+_MOST_DEATHS = 3
+_PANEL = f"panel-{platform.node()}-"
+
+
+class InProcess:
+    """Trains one group after another in this process, on all its cores."""
+
+    def run(
+        self, groups: Sequence[Group], *, at: Workplace, listener: Listener, wait: bool
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of every group, in order."""
+        for group in groups:
+            yield carry_out(group, at=at, listener=listener, wait=wait)
+
+
+@dataclass
+class ProcessPool:
+    """Trains groups in ``workers`` processes, which share the cores evenly.
+
+    A worker that dies (killed, out of memory) is replaced and its group goes on from its
+    checkpoint; a group whose workers died three times has failed.
+    """
+
+    workers: int
+    _deaths: dict[str, int] = field(default_factory=dict)
+
+    def run(
+        self, groups: Sequence[Group], *, at: Workplace, listener: Listener, wait: bool
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of every group as it is known."""
+        _drop_panels_of_the_dead(at.cache.folder / ".work")
+        shared = at.cache.folder / ".work" / f"{_PANEL}{os.getpid()}"
+        try:
+            hand_over(at.panel, folder=shared)
+            for fold, split in enumerate(at.splits):
+                split.save(shared / f"fold-{fold}.json")
+            waiting = deque(groups)
+            while waiting:
+                yield from self._until_death(waiting, shared, at, listener, wait=wait)
+        finally:
+            shutil.rmtree(shared, ignore_errors=True)
+
+    def _until_death(
+        self,
+        waiting: deque[Group],
+        shared: Path,
+        at: Workplace,
+        listener: Listener,
+        *,
+        wait: bool,
+    ) -> Iterator[Outcome]:
+        """Work through ``waiting``; return early, with the rest in it, when a worker dies."""
+        running: dict[Future[Outcome], Group] = {}
+        pool = ProcessPoolExecutor(
+            self.workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(shared, at.cache.folder, len(at.splits), max(1, cores() // self.workers)),
+        )
+        try:
+            while waiting or running:
+                while waiting and self._may_start(waiting[0], running):
+                    group = waiting.popleft()
+                    listener.started(group)
+                    running[pool.submit(_work, group, wait)] = group
+                for future in _first_done(running):
+                    group = running.pop(future)
+                    yield future.result()
+        except BrokenProcessPool:
+            dead = [group, *running.values()]
+            yield from self._blame(dead, waiting)
+        except BaseException:
+            _stop(pool)
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _may_start(self, group: Group, running: Mapping[Future[Outcome], Group]) -> bool:
+        """Whether a worker is free; a group under suspicion runs alone, to spare its neighbours."""
+        suspects = any(other.name in self._deaths for other in (group, *running.values()))
+        return not running if suspects else len(running) < self.workers
+
+    def _blame(self, groups: list[Group], waiting: deque[Group]) -> Iterator[Outcome]:
+        """Put back the groups that were running when a worker died; which one is not known."""
+        for group in groups:
+            deaths = self._deaths[group.name] = self._deaths.get(group.name, 0) + 1
+            if deaths < _MOST_DEATHS:
+                waiting.append(group)
+            else:
+                message = f"{deaths} workers that trained it were killed; is there enough memory?"
+                yield Outcome(group=group, status="failed", message=message)
+
+
+class _Silent:
+    def started(self, group: Group) -> None:
+        """Say nothing: the parent knows."""
+
+    def epoch(self, group: Group, done: EpochDone) -> None:
+        """Say nothing: epochs are not worth a message between processes."""
+
+
+_AT: Workplace | None = None
+
+
+def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None:
+    global _AT
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by libraries that are loaded later
+
+    import torch
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    torch.set_num_threads(threads)
+    threadpool_limits(threads)
+    splits = tuple(Split.load(shared / f"fold-{fold}.json") for fold in range(n_splits))
+    _AT = Workplace(panel=take_over(shared), splits=splits, cache=RunCache(runs))
+
+
+def _work(group: Group, wait: bool) -> Outcome:
+    assert _AT is not None
+    return carry_out(group, at=_AT, listener=_Silent(), wait=wait)
+
+
+def _drop_panels_of_the_dead(folder: Path) -> None:
+    for path in folder.glob(f"{_PANEL}*"):
+        try:
+            os.kill(int(path.name.removeprefix(_PANEL)), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (ValueError, OSError):
+            continue
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _first_done(running: dict[Future[Outcome], Group]) -> list[Future[Outcome]]:
+    return list(wait(running, return_when=FIRST_COMPLETED).done)
+
+
+def _stop(pool: ProcessPoolExecutor) -> None:
+    for process in list(pool._processes.values()):
+        process.terminate()

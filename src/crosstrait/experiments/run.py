@@ -1,0 +1,147 @@
+"""One training from start to a finished folder: fit, predict the test cells, write, publish."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from crosstrait.errors import TrainingError
+from crosstrait.evaluation.cells import make_cells, write_cells
+from crosstrait.evaluation.metrics import r2
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.plan import Group, Run
+from crosstrait.experiments.provenance import command, machine, now, versions
+from crosstrait.experiments.storage import write_json, write_text
+from crosstrait.panel.schema import Panel
+from crosstrait.split.manifest import Split
+from crosstrait.training.fit import fit_replicates
+from crosstrait.training.fitted import Fitted
+from crosstrait.training.preparation import complete_cases, trait_columns
+from crosstrait.training.progress import Progress
+
+# What the published code calls its scores; an estimator that watches no validation sample has none.
+PUBLISHED_METRICS = ("best_val_loss", "final_val_loss", "best_val_r2", "final_val_r2")
+CELLS, METRICS, PROVENANCE = "cells.parquet", "metrics.csv", "provenance.json"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Workplace:
+    """What the runs of an experiment share: the data, loaded once, and where they leave results.
+
+    Attributes
+    ----------
+    panel, splits
+        The data and the splits, by fold.
+    cache
+        The finished runs.
+    """
+
+    panel: Panel
+    splits: tuple[Split, ...]
+    cache: RunCache
+
+
+def train_group(group: Group, *, at: Workplace, progress: Progress | None = None) -> None:
+    """Train the runs of ``group`` and publish their folders; the caller holds their locks.
+
+    A training that was interrupted goes on from its last checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        If some replicates could not be trained, after the others are published.
+    """
+    started, clock = now(), time.perf_counter()
+    first, split = group.first, at.splits[group.first.fold]
+    failure: TrainingError | None = None
+    try:
+        fitted = fit_replicates(
+            first.config,
+            at.panel,
+            split,
+            seeds=[run.seed for run in group.runs],
+            train=first.train,
+            traits=first.traits,
+            prune_r=first.prune_r,
+            folder=at.cache.work_folder(group),
+            progress=progress,
+        )
+    except TrainingError as error:  # a ReplicatesError brings the replicates that are well
+        fitted, failure = getattr(error, "finished", []), error
+    by_seed = {model.seed: model for model in fitted}
+    trained = Group(tuple(run for run in group.runs if run.seed in by_seed))
+    if trained.runs:
+        with at.cache.publishing(trained) as folders:
+            times = {"started": started, "seconds": time.perf_counter() - clock}
+            for run in trained.runs:
+                write_run(folders[run.key], run=run, fitted=by_seed[run.seed], at=at, times=times)
+    at.cache.drop_work(group)
+    if failure is not None:
+        raise failure
+
+
+def write_run(
+    folder: Path, *, run: Run, fitted: Fitted, at: Workplace, times: Mapping[str, object]
+) -> None:
+    """Score ``fitted`` on the run's test cells and write the files of its folder."""
+    rows = at.splits[run.fold].rows(at.panel, "test")
+    observed = at.panel["trait_value"].values[:, trait_columns(at.panel, run.traits)]
+    if run.train.protocol == "complete-cases":
+        rows = rows[complete_cases(observed[rows])]
+    observed = observed[rows]
+    predicted = fitted.predict_samples(at.panel, rows)
+    cells = make_cells(
+        observed,
+        predicted=predicted,
+        sample_id=at.panel["sample_id"].values[rows].tolist(),
+        trait_names=run.traits,
+        model=run.label,
+        replicate=run.replicate,
+        fold=run.fold,
+    )
+    fitted.save(folder)
+    write_cells(cells, path=folder / CELLS)
+    write_text(folder / METRICS, _metrics_csv(fitted, observed, predicted))
+    write_json(
+        folder / PROVENANCE,
+        {
+            "key": run.key,
+            **run.parts,
+            "label": run.label,
+            "replicate": run.replicate,
+            "fold": run.fold,
+            "train_seconds": fitted.train_seconds,
+            "finished": now(),
+            **times,
+            "command": command(),
+            "versions": versions(),
+            "machine": machine(),
+        },
+    )
+
+
+def _metrics_csv(
+    fitted: Fitted, observed: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> str:
+    by_trait = r2(observed, predicted=predicted)
+    scored = by_trait[~np.isnan(by_trait)]
+    error = fitted.scaler.scale(observed) - fitted.scaler.scale(predicted)
+    squares = error[~np.isnan(error)] ** 2
+    values = {
+        **{name: fitted.metrics.get(name, math.nan) for name in PUBLISHED_METRICS},
+        "test_loss": squares.mean() if squares.size else math.nan,
+        "test_r2": scored.mean() if scored.size else math.nan,
+        **{
+            f"test_r2_{name}": value
+            for name, value in zip(fitted.trait_names, by_trait, strict=True)
+        },
+    }
+    table = pd.DataFrame({"metric": list(values), "value": list(values.values())})
+    return str(table.to_csv(index=False))

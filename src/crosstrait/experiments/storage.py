@@ -1,0 +1,68 @@
+"""Writing files whole or not at all, and saying clearly why a folder cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crosstrait.errors import CrosstraitError, StorageError
+
+_WHY = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file would exceed the size limit; raise it",
+    errno.EACCES: "it may not be written; change its permissions or choose another folder",
+    errno.EPERM: "it may not be written; change its permissions or choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
+    errno.EEXIST: "there is a file of that name; choose another folder",
+}
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into a StorageError that names the file and says what to do.
+
+    What was finished before stays, so the same command goes on once the cause is gone.
+    """
+    try:
+        yield
+    except CrosstraitError:
+        raise
+    except OSError as error:
+        why = _WHY.get(error.errno or 0, error.strerror or str(error))
+        raise StorageError(f"cannot write {error.filename or path}: {why}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace ``path`` by ``text`` in one step."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with storage_errors(path):
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Replace ``path`` by ``values`` as JSON; NaN is refused."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def make_folder(path: Path) -> None:
+    """Create ``path`` and its parents where they are missing."""
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

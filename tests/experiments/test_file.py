@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from crosstrait.errors import SettingsError, StorageError
+from crosstrait.experiments.file import Experiment, read_experiment
+
+SMALL = """
+[data]
+panel = "byxrm"
+[split]
+scheme = "random"
+[[model]]
+type = "ridge"
+"""
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def from_text(text: str, *changes: str) -> Experiment:
+        path = tmp_path / "small.toml"
+        path.write_text(text)
+        return read_experiment(path, changes=changes)
+
+    return from_text
+
+
+def test_a_small_file_is_read_with_defaults(read) -> None:
+    experiment = read(SMALL)
+    assert experiment.name == "small"
+    assert experiment.data.traits is None
+    assert experiment.data.prune_r is None
+    assert (experiment.replicates, experiment.seed) == (1, 0)
+    assert [entry.label for entry in experiment.models] == ["ridge"]
+
+
+def test_every_problem_is_reported_at_once_with_file_table_and_nearest_spelling(read) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(
+            """
+            [data]
+            pannel = "byxrm"
+            prune_r = 1.5
+            [splitt]
+            [split]
+            scheme = "random"
+            flods = 5
+            [train]
+            replicats = 3
+            mxa_epochs = 2
+            [[model]]
+            type = "ridge"
+            lambda = 2
+            [[model]]
+            type = "transfromer"
+            [[model]]
+            type = "canonical"
+            embeding_dim = 8
+            n_layers = 0
+            triats = ["a"]
+            [model.train]
+            batchsize = 2
+            """
+        )
+    text = str(caught.value)
+    assert "\n" not in text
+    for part in (
+        "small.toml: unknown table 'splitt' (did you mean 'split'?)",
+        "[data]: ",
+        "unknown setting 'pannel' (did you mean 'panel'?)",
+        "setting 'panel' is required",
+        "prune_r = 1.5",
+        "[split]: unknown setting 'flods' (did you mean 'folds'?)",
+        "[train]: unknown setting",
+        "'replicats' (did you mean 'replicates'?)",
+        "'mxa_epochs' (did you mean 'max_epochs'?)",
+        "[[model]] 1 (ridge): unknown setting 'lambda'",
+        "[[model]] 2 (transfromer): unknown model 'transfromer' (did you mean 'transformer'?)",
+        "[[model]] 3 (canonical): unknown setting 'embeding_dim' (did you mean 'embedding_dim'?)",
+        "unknown setting 'triats' (did you mean 'traits'?)",
+        "n_layers = 0",
+        "[model.train]: unknown setting 'batchsize' (did you mean 'batch_size'?)",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[data\n", "is not valid TOML"),
+        ("[[model]]\ntype='ridge'", "the table [data] is required"),
+        ("[data]\npanel='x'", "at least one [[model]] table"),
+        ("[data]\npanel='x'\n[model]\ntype='ridge'", "double brackets"),
+        ("data=3\n[[model]]\ntype='ridge'", "[data] must be a table; got data = 3"),
+        ("[data]\npanel='x'\n[[model]]\nname='a'", "setting 'type' is required"),
+        ("[data]\npanel='x'\ntraits='height'\n[[model]]\ntype='ridge'", "list of trait names"),
+        ("[data]\npanel='x'\ntraits=['a','a']\n[[model]]\ntype='ridge'", "named twice"),
+        ("[data]\npanel='x'\n[[model]]\ntype='ridge'\nname='a/b'", "name = 'a/b'"),
+        ("[data]\npanel='x'\n[[model]]\ntype='ridge'\ntrain=1", "must be a table [model.train]"),
+        ("model=[1]\n[data]\npanel='x'", "[[model]] 1 must be a table"),
+    ],
+)
+def test_an_unusable_file_says_what_is_wrong(read, text: str, part: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(text)
+    assert part in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"nowhere\.toml: No such file"):
+        read_experiment(tmp_path / "nowhere.toml")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        read_experiment(path)
+
+
+def test_training_settings_override_in_order_default_shared_own(read) -> None:
+    experiment = read(
+        """
+        [data]
+        panel = "byxrm"
+        [train]
+        replicates = 2
+        seed = 5
+        max_epochs = 7
+        batch_size = 16
+        [[model]]
+        type = "rijal"
+        [model.train]
+        max_epochs = 3
+        """
+    )
+    train = experiment.models[0].train
+    assert (train.max_epochs, train.batch_size, train.optimizer) == (3, 16, "adam")
+    assert (experiment.replicates, experiment.seed) == (2, 5)
+
+
+def test_an_estimator_keeps_the_protocol_of_the_training_settings_alone(read) -> None:
+    text = SMALL.replace(
+        "[[model]]", "[train]\nmax_epochs = 3\nprotocol = 'complete-cases'\n[[model]]"
+    )
+    train = read(text).models[0].train
+    assert train.protocol == "complete-cases"
+    assert train == type(train)(protocol="complete-cases")
+
+
+def test_training_settings_of_an_estimators_own_are_refused(read) -> None:
+    with pytest.raises(SettingsError, match=r"ridge fits itself .* remove max_epochs"):
+        read(SMALL + "[model.train]\nmax_epochs = 3\n")
+
+
+def test_models_of_one_type_need_names(read) -> None:
+    two = SMALL + "[[model]]\ntype = 'ridge'\n"
+    with pytest.raises(SettingsError, match=r"2 \[\[model\]\] tables are called 'ridge'"):
+        read(two)
+    named = read(two + "name = 'blup'\n")
+    assert [entry.label for entry in named.models] == ["ridge", "blup"]
+
+
+def test_models_under_different_protocols_are_refused_before_any_training(read) -> None:
+    text = SMALL + "[[model]]\ntype='canonical'\n[model.train]\nprotocol='complete-cases'\n"
+    with pytest.raises(SettingsError, match="one protocol"):
+        read(text)
+
+
+def test_complete_cases_with_traits_of_a_model_are_refused(read) -> None:
+    text = SMALL + "traits = ['a']\n[train]\nprotocol='complete-cases'\n"
+    with pytest.raises(SettingsError, match="decide its test samples"):
+        read(text)
+
+
+def test_a_relative_panel_is_found_beside_the_file(read, tmp_path: Path) -> None:
+    (tmp_path / "cross.zarr").mkdir()
+    assert read(SMALL.replace("byxrm", "cross.zarr")).data.panel == str(tmp_path / "cross.zarr")
+    assert read(SMALL).data.panel == "byxrm"
+
+
+def test_a_split_manifest_is_found_beside_the_file(read, tmp_path: Path) -> None:
+    text = SMALL.replace('"random"', '"file"\npath = "split.json"')
+    assert read(text).split.path == tmp_path / "split.json"
+
+
+def test_changes_override_the_file_and_are_named_in_messages(read) -> None:
+    experiment = read(SMALL, "train.replicates=3", "data.traits=['a']", "model.0.name=blup")
+    assert experiment.replicates == 3
+    assert experiment.data.traits == ("a",)
+    assert experiment.models[0].label == "blup"
+    with pytest.raises(
+        SettingsError, match=r"--set train\.sede=3: .*'sede' \(did you mean 'seed'\?\)"
+    ):
+        read(SMALL, "train.sede=3")
