@@ -34,6 +34,8 @@ class Outcome:
 
     Attributes
     ----------
+    task
+        What it was to learn.
     network
         With the weights that are kept, in evaluation mode, on the CPU.
     history
@@ -41,9 +43,10 @@ class Outcome:
     failure
         Why it could not be trained; None where it was.
     seconds
-        Training time of the pass that it was in.
+        Its share of the training time of the pass.
     """
 
+    task: MemberTask
     network: nn.Module
     history: list[EpochDone]
     failure: str | None
@@ -108,12 +111,14 @@ def train_network(
         if not module.done:
             with _quiet_lightning():
                 _run(module, data, config)
+    seconds = module.seconds / len(members)
     return [
         Outcome(
+            task=member.task,
             network=member.finish(),
             history=member.history,
             failure=member.failure,
-            seconds=module.seconds,
+            seconds=seconds,
         )
         for member in members
     ]

@@ -1,0 +1,46 @@
+"""How many networks fit into one pass."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# What a pass may fill with activations: the rest is for data, gradients and other programs.
+_SHARE = 0.25
+
+
+def members_at_once(network: nn.Module, *, n_loci: int, batch: int, device: torch.device) -> int:
+    """Return how many networks like ``network`` can train together on ``batch`` samples each.
+
+    At least 1. The answer depends on the machine's total memory, not on what is free just now,
+    so that a resumed training groups its members as before.
+    """
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+    else:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, int(_SHARE * total / max(1, batch * activation_bytes(network, n_loci=n_loci))))
+
+
+def activation_bytes(network: nn.Module, *, n_loci: int) -> int:
+    """Return the memory that the backward pass of one sample holds on to, in bytes."""
+    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    held: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def give(tensor: Any) -> Any:
+        return tensor
+
+    n_samples = 2
+    X = torch.zeros(n_samples, n_loci, device=next(network.parameters()).device)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, give):
+        network(X)
+    return sum(held.values()) // n_samples
