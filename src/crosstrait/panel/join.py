@@ -1,0 +1,110 @@
+"""Genotypes and traits of the same samples, brought together by id and never by order."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstrait.errors import DataError, listed
+from crosstrait.genotypes.ids import explain_mismatch, likely_cause
+from crosstrait.genotypes.table import Genotypes
+from crosstrait.panel.schema import Panel, from_arrays
+from crosstrait.panel.traits import Traits
+
+_SIDES = ("genotypes", "traits")
+_ROWS_AT_ONCE = 1024
+
+
+class PartialOverlapWarning(UserWarning):
+    """Some samples have genotypes but no row of traits, or the other way round."""
+
+
+def join(genotypes: Genotypes, traits: Traits) -> Panel:
+    """Make a panel of the samples that are in both, in the order of the genotypes.
+
+    A sample that has a row of traits in which all are missing is kept: it costs nothing, and its
+    genotype stays available for prediction. The panel takes the dosages over: where samples are
+    left out, the rows of ``genotypes.dosage`` are moved up in place, so that the matrix is never
+    held twice.
+
+    Raises
+    ------
+    DataError
+        If no id is in both, with ids of both sides and the likely cause, or if the panel breaks
+        a rule.
+
+    Warns
+    -----
+    PartialOverlapWarning
+        If only some ids are in both, with the counts and examples.
+    """
+    row = {str(name): i for i, name in enumerate(traits.sample_id)}
+    trait_row = np.array([row.get(str(name), -1) for name in genotypes.sample_id], dtype=np.intp)
+    kept = np.flatnonzero(trait_row >= 0)
+    if kept.size == 0:
+        left, right = genotypes.sample_id.tolist(), traits.sample_id.tolist()
+        if set(right) & set(genotypes.variant_id.tolist()):
+            cause = (
+                "the ids of the traits are column names of the genotypes: transpose that table, "
+                "samples belong in rows"
+            )
+        else:
+            cause = explain_mismatch(left, right, sides=_SIDES)
+        raise DataError(f"no sample of {genotypes.source} is in {traits.source}: {cause}")
+    if kept.size < max(len(genotypes.sample_id), len(traits.sample_id)):
+        warnings.warn(
+            _partial_overlap(genotypes, traits, trait_row), PartialOverlapWarning, stacklevel=2
+        )
+    rows = trait_row[kept]
+    optional: dict[str, Any] = {}
+    if traits.standard_error is not None:
+        optional["trait_se"] = traits.standard_error[rows]
+    if traits.sample_split is not None:
+        optional["sample_split"] = traits.sample_split[rows]
+    try:
+        return from_arrays(
+            _keep_rows(genotypes.dosage, kept),
+            trait_value=traits.value[rows],
+            trait_names=traits.name.tolist(),
+            ploidy=genotypes.ploidy,
+            sample_id=genotypes.sample_id[kept],
+            variant_id=genotypes.variant_id,
+            variant_contig=genotypes.variant_contig,
+            variant_position=genotypes.variant_position,
+            variant_allele=genotypes.variant_allele,
+            source=genotypes.source,
+            **optional,
+        )
+    except DataError as error:
+        raise DataError(f"{genotypes.source} with {traits.source}: {error}") from None
+
+
+def _keep_rows(dosage: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:
+    """Move the kept rows (ascending) to the top of the same array and return that part."""
+    if kept.size == len(dosage):
+        return dosage
+    for start in range(0, kept.size, _ROWS_AT_ONCE):
+        rows = kept[start : start + _ROWS_AT_ONCE]
+        dosage[start : start + len(rows)] = dosage[rows]  # no row moves down
+    return dosage[: kept.size]
+
+
+def _partial_overlap(genotypes: Genotypes, traits: Traits, trait_row: NDArray[np.intp]) -> str:
+    matched = set(trait_row.tolist())
+    lost = [
+        genotypes.sample_id[trait_row < 0].tolist(),
+        [str(name) for i, name in enumerate(traits.sample_id) if i not in matched],
+    ]
+    text = f"{int((trait_row >= 0).sum())} samples are in both files; left out: " + " and ".join(
+        f"{len(names)} with {has} only ({listed(names)})"
+        for has, names in zip(_SIDES, lost, strict=True)
+        if names
+    )
+    if all(lost):
+        cause, n_more = likely_cause(*lost, sides=_SIDES)
+        if n_more:
+            text += f"; {cause}, {n_more} more would match"
+    return text
