@@ -91,7 +91,7 @@ def summarise_genotypes(panel: Panel) -> GenotypeSummary:
     uncertain = 0
     row_digests: list[bytes] = []
     for start, rows in row_blocks(calls):
-        block = rows.astype(np.float32)
+        block = rows.astype(np.float32, order="C")
         missing = np.isnan(block)
         sample_missing[start : start + len(block)] = missing.mean(axis=1)
         locus_missing += missing.sum(axis=0)
