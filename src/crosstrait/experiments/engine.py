@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from crosstrait.errors import CrosstraitError, StorageError
-from crosstrait.experiments.plan import Group
+from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.run import Workplace, train_group
 from crosstrait.experiments.storage import make_folder, storage_errors, write_text
 from crosstrait.training.progress import EpochDone
@@ -31,6 +31,8 @@ class Outcome:
         process is training it; ``failed``.
     seconds
         Time it took here.
+    lost
+        The runs that failed: of a group's replicates, some may have ended well.
     message
         Why it failed, in one line.
     log
@@ -40,6 +42,7 @@ class Outcome:
     group: Group
     status: Literal["finished", "cached", "busy", "failed"]
     seconds: float = 0.0
+    lost: tuple[Run, ...] = ()
     message: str = ""
     log: Path | None = None
 
@@ -99,20 +102,21 @@ def carry_out(group: Group, *, at: Workplace, listener: Listener, wait: bool) ->
         if not missing.runs:
             at.cache.drop_work(group)
             return Outcome(group=group, status="cached", seconds=time.perf_counter() - start)
-        listener.started(missing)
+        listener.started(group)
         try:
-            train_group(missing, at=at, progress=lambda done: listener.epoch(missing, done))
+            train_group(missing, at=at, progress=lambda done: listener.epoch(group, done))
         except StorageError:
             raise
         except Exception as error:
             return Outcome(
-                group=missing,
+                group=group,
                 status="failed",
                 seconds=time.perf_counter() - start,
+                lost=tuple(run for run in missing.runs if at.cache.find(run) is None),
                 message=_one_line(error),
-                log=_write_log(missing, at=at),
+                log=_write_log(group, at=at),
             )
-        return Outcome(group=missing, status="finished", seconds=time.perf_counter() - start)
+        return Outcome(group=group, status="finished", seconds=time.perf_counter() - start)
 
 
 def _one_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from crosstrait.experiments.changes import apply_changes
 from crosstrait.experiments.resolve import is_network, resolve_training
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.registry import config_class, parse_model
+from crosstrait.panel.catalogue import CATALOGUE
 from crosstrait.settings import Settings
 from crosstrait.split.config import SplitConfig
 from crosstrait.training.config import TrainConfig
@@ -190,9 +191,7 @@ def parse_experiment(
         raise SettingsError(f"{where}: {'; '.join(problems)}")
     if split.path is not None:
         split = split.model_copy(update={"path": folder / split.path})
-    panel = folder / data.panel
-    if panel.exists():
-        data = data.model_copy(update={"panel": str(panel)})
+    data = data.model_copy(update={"panel": _beside(folder, data.panel)})
     return Experiment(
         name=name,
         data=data,
@@ -201,6 +200,16 @@ def parse_experiment(
         seed=train.seed,
         models=tuple(models),
     )
+
+
+def _beside(folder: Path, panel: str) -> str:
+    """Resolve a path against the experiment's folder; a name of the registry stays a name."""
+    named = any(entry.name == panel for entry in CATALOGUE)
+    # A bare word that is no file is left to load_panel, which knows the nearest name.
+    looks_like_path = bool(Path(panel).suffix) or len(Path(panel).parts) > 1
+    if not named and (looks_like_path or (folder / panel).exists()):
+        return str(folder / panel)
+    return panel
 
 
 def _try(problems: list[str], kind: type[Any], values: Mapping[str, Any], where: str) -> Any:

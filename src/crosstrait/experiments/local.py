@@ -114,7 +114,7 @@ class ProcessPool:
                 waiting.append(group)
             else:
                 message = f"{deaths} workers that trained it were killed; is there enough memory?"
-                yield Outcome(group=group, status="failed", message=message)
+                yield Outcome(group=group, status="failed", lost=group.runs, message=message)
 
 
 class _Silent:

@@ -112,11 +112,12 @@ def write_run(
     write_json(
         folder / PROVENANCE,
         {
-            "key": run.key,
-            **run.parts,
             "label": run.label,
             "replicate": run.replicate,
             "fold": run.fold,
+            "seed": run.seed,
+            "key": run.key,
+            "key_parts": run.parts,
             "train_seconds": fitted.train_seconds,
             "finished": now(),
             **times,

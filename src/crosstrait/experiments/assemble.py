@@ -1,0 +1,153 @@
+"""From the finished runs to the tables of an experiment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crosstrait.evaluation.cells import concat_cells, read_cells, write_cells
+from crosstrait.evaluation.comparison import compare
+from crosstrait.evaluation.leaderboard import leaderboard
+from crosstrait.evaluation.scores import score
+from crosstrait.experiments.file import Experiment
+from crosstrait.experiments.plan import Run
+from crosstrait.experiments.provenance import command, machine, now, versions
+from crosstrait.experiments.run import CELLS, PROVENANCE, Workplace
+from crosstrait.experiments.storage import write_json, write_text
+from crosstrait.panel.schema import Panel
+from crosstrait.split.manifest import Split
+
+PREDICTIONS, LEADERBOARD, COMPARISON = "predictions.parquet", "leaderboard.csv", "comparison.csv"
+EXPERIMENT = "experiment.json"
+
+
+def assemble(
+    experiment: Experiment,
+    *,
+    out: Path,
+    at: Workplace,
+    runs: Sequence[Run],
+    finished: Mapping[str, Path],
+    missing: Mapping[tuple[str, int, int], str],
+) -> None:
+    """Score all finished runs together and write the tables of the experiment into ``out``.
+
+    Parameters
+    ----------
+    experiment
+        What was asked for.
+    out
+        Where the tables go.
+    at
+        The panel and the splits.
+    runs
+        Every run that the experiment consists of.
+    finished
+        By run key, the folders of those that are finished.
+    missing
+        By place, why a run is not.
+    """
+    ended = [run for run in runs if run.key in finished]
+    cells = concat_cells(_own_cells(run, finished[run.key]) for run in ended)
+    scores = score(
+        cells,
+        pooled=at.splits[0].pooled,
+        expected=[run.place for run in runs],
+        trait_se=_trait_se(at.panel),
+    )
+    costs = pd.DataFrame(
+        [(*run.place, _train_seconds(finished[run.key])) for run in ended],
+        columns=["model", "replicate", "fold", "train_seconds"],
+    )
+    write_cells(cells, path=out / PREDICTIONS)
+    write_text(out / LEADERBOARD, leaderboard(scores, costs=costs).to_csv(index=False))
+    write_text(out / COMPARISON, compare(scores).to_csv(index=False))
+    write_json(
+        out / EXPERIMENT,
+        {
+            "experiment": experiment.model_dump(mode="json"),
+            "command": command(),
+            "written": now(),
+            "protocol": experiment.models[0].train.protocol,
+            "panel": describe_panel(at.panel),
+            "splits": [describe_split(split, fold) for fold, split in enumerate(at.splits)],
+            "runs": [
+                {
+                    "model": run.label,
+                    "replicate": run.replicate,
+                    "fold": run.fold,
+                    "seed": run.seed,
+                    "key": run.key,
+                    "folder": str(finished[run.key].relative_to(out)),
+                }
+                for run in ended
+            ],
+            "missing_runs": [
+                {
+                    "model": run.label,
+                    "replicate": run.replicate,
+                    "fold": run.fold,
+                    "reason": missing.get(run.place, "not trained"),
+                }
+                for run in runs
+                if run.key not in finished
+            ],
+            "versions": versions(),
+            "machine": machine(),
+        },
+    )
+
+
+def describe_panel(panel: Panel) -> dict[str, Any]:
+    """Return what the panel holds, in numbers."""
+    measured = ~np.isnan(panel["trait_value"].values)
+    return {
+        "source": str(panel.attrs["source"]),
+        "digest": str(panel.attrs["digest"]),
+        "ploidy": int(panel.attrs["ploidy"]),
+        "n_samples": int(panel.sizes["samples"]),
+        "n_loci": int(panel.sizes["variants"]),
+        "n_traits": int(panel.sizes["traits"]),
+        "traits": [str(name) for name in panel["trait_name"].values],
+        "n_measured": measured.sum(axis=0).tolist(),
+        "n_complete_samples": int(measured.all(axis=1).sum()),
+    }
+
+
+def describe_split(split: Split, fold: int) -> dict[str, Any]:
+    """Return the sizes and the digest of a split."""
+    return {
+        "fold": fold,
+        "scheme": split.scheme,
+        "pooled": split.pooled,
+        "digest": split.digest,
+        "n_train": len(split.train),
+        "n_validation": len(split.validation),
+        "n_test": len(split.test),
+    }
+
+
+def _own_cells(run: Run, folder: Path) -> pd.DataFrame:
+    """Read a run's cells under the names that this experiment gives the run."""
+    cells = read_cells(folder / CELLS)
+    cells["model"] = pd.Categorical([run.label] * len(cells))
+    return cells.assign(replicate=np.int32(run.replicate), fold=np.int32(run.fold))
+
+
+def _train_seconds(folder: Path) -> float:
+    return float(json.loads((folder / PROVENANCE).read_text())["train_seconds"])
+
+
+def _trait_se(panel: Panel) -> pd.DataFrame | None:
+    if "trait_se" not in panel:
+        return None
+    return pd.DataFrame(
+        panel["trait_se"].values,
+        index=panel["sample_id"].values.tolist(),
+        columns=panel["trait_name"].values.tolist(),
+    )

@@ -1,0 +1,194 @@
+"""An experiment from its file to its tables: run what is missing, then score everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from crosstrait.errors import SettingsError, TrainingError, unknown
+from crosstrait.experiments.assemble import assemble
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.engine import Engine, Outcome
+from crosstrait.experiments.file import Experiment
+from crosstrait.experiments.local import InProcess, ProcessPool
+from crosstrait.experiments.plan import Group, Run, group_runs, plan
+from crosstrait.experiments.run import Workplace
+from crosstrait.experiments.storage import make_folder, storage_errors
+from crosstrait.experiments.watch import Watch
+from crosstrait.panel.schema import Panel
+from crosstrait.panel.sources import load_panel
+from crosstrait.split.config import draw
+from crosstrait.split.manifest import Split
+
+EXECUTORS = ("local", "ray", "slurm", "modal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A run that could not be trained.
+
+    Attributes
+    ----------
+    message
+        Why, in one line.
+    log
+        The file with the whole story, where there is one.
+    """
+
+    run: Run
+    message: str
+    log: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What an experiment left.
+
+    Attributes
+    ----------
+    folder
+        Where ``leaderboard.csv``, ``predictions.parquet``, ``report.html`` and ``runs`` are.
+    n_trained, n_cached
+        Runs trained now, and runs found finished.
+    failures
+        Runs that are missing from the leaderboard.
+    """
+
+    folder: Path
+    n_trained: int
+    n_cached: int
+    failures: tuple[Failure, ...]
+
+
+def run_experiment(
+    experiment: Experiment,
+    *,
+    out: Path,
+    executor: str = "local",
+    workers: int = 1,
+    console: Console | None = None,
+) -> Result:
+    """Train every run that ``out`` does not hold yet, then write tables and report.
+
+    Parameters
+    ----------
+    experiment
+        What `read_experiment` returned.
+    out
+        The folder of the experiment. Finished runs in it are not trained again.
+    executor
+        Which engine trains: ``local``.
+    workers
+        Processes that train at once.
+    console
+        Where progress is shown; nowhere if not given.
+
+    Raises
+    ------
+    SettingsError, DataError
+        If the experiment cannot be done on its panel; nothing is trained then.
+    StorageError
+        If ``out`` cannot be written; what is finished stays.
+    TrainingError
+        If every run failed.
+    """
+    engine = make_engine(executor, workers=workers)
+    make_folder(out)
+    panel = load_panel(experiment.data.panel)
+    splits = _draw_splits(experiment, panel)
+    runs = plan(experiment, panel=panel, splits=splits)
+    write_splits(splits, folder=out / "splits")
+    workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
+    n_cached, failures = carry_out_all(
+        runs, at=workplace, engine=engine, console=console or Console(quiet=True)
+    )
+    finished = {run.key: path for run in runs if (path := workplace.cache.find(run)) is not None}
+    if not finished:
+        raise TrainingError(f"all {len(runs)} runs failed; the first: {failures[0].message}")
+    assemble(
+        experiment,
+        out=out,
+        at=workplace,
+        runs=runs,
+        finished=finished,
+        missing={failure.run.place: failure.message for failure in failures},
+    )
+    n_ended = sum(run.key in finished for run in runs)
+    return Result(
+        folder=out, n_trained=n_ended - n_cached, n_cached=n_cached, failures=tuple(failures)
+    )
+
+
+def make_engine(name: str, *, workers: int = 1) -> Engine:
+    """Return the engine of that name.
+
+    Raises
+    ------
+    SettingsError
+        If there is none, or not yet, or without workers.
+    """
+    if name not in EXECUTORS:
+        raise SettingsError(unknown("executor", name, EXECUTORS))
+    if name != "local":
+        raise SettingsError(
+            f"the executor {name!r} is not part of this version; use --executor local, with "
+            f"--workers for several processes"
+        )
+    if workers < 1:
+        raise SettingsError(f"workers = {workers}: at least one process is needed")
+    return InProcess() if workers == 1 else ProcessPool(workers)
+
+
+def carry_out_all(
+    runs: Sequence[Run], *, at: Workplace, engine: Engine, console: Console
+) -> tuple[int, list[Failure]]:
+    """Train what is missing of ``runs``; return how many were there, and what failed.
+
+    Runs that another process is training are left to it, and waited for at the end.
+    """
+    missing = [run for run in runs if at.cache.find(run) is None]
+    groups = group_runs(missing)
+    n_runs, n_cached = len({run.key for run in runs}), len(runs) - len(missing)
+    n_done = n_runs - len({run.key for run in missing})
+    failures: list[Failure] = []
+    with Watch(n_runs=n_runs, n_done=n_done, groups=groups, console=console) as watch:
+        for outcome in _both_passes(engine, groups, at, watch):
+            watch.ended(outcome)
+            lost = {run.key for run in outcome.lost}
+            failures += [
+                Failure(run=run, message=outcome.message, log=outcome.log)
+                for run in missing
+                if run.key in lost
+            ]
+    return n_cached, failures
+
+
+def write_splits(splits: Sequence[Split], *, folder: Path) -> None:
+    """Write the manifests of an experiment, one a fold."""
+    make_folder(folder)
+    for fold, split in enumerate(splits):
+        path = folder / f"fold-{fold}.json"
+        with storage_errors(path):
+            split.save(path)
+
+
+def _both_passes(
+    engine: Engine, groups: list[Group], at: Workplace, watch: Watch
+) -> Iterator[Outcome]:
+    busy: list[Group] = []
+    for outcome in engine.run(groups, at=at, listener=watch, wait=False):
+        if outcome.status == "busy":
+            busy.append(outcome.group)
+        yield outcome
+    if busy:
+        yield from engine.run(busy, at=at, listener=watch, wait=True)
+
+
+def _draw_splits(experiment: Experiment, panel: Panel) -> tuple[Split, ...]:
+    splits = tuple(draw(experiment.split, panel))
+    if not all(split.test for split in splits):
+        raise SettingsError("[split]: the split has no test samples, so nothing could be scored")
+    return splits

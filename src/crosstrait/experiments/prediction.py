@@ -1,0 +1,131 @@
+"""Predicting new genotypes with the runs of an experiment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from crosstrait.errors import SettingsError, StorageError, listed, unknown
+from crosstrait.experiments.cache import DONE, is_finished
+from crosstrait.experiments.run import PROVENANCE
+from crosstrait.genotypes.align import align
+from crosstrait.panel.sources import load_genotypes
+from crosstrait.training.fitted import load_model
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """Predicted traits of new samples.
+
+    Attributes
+    ----------
+    table
+        (n, 1 + T): column ``sample``, then a column a trait, in trait units.
+    n_runs
+        Fitted models that were averaged.
+    notes
+        What had to be done to the genotypes, in words.
+    """
+
+    table: pd.DataFrame
+    n_runs: int
+    notes: tuple[str, ...]
+
+
+def predict(
+    run: Path, *, genotypes: str | Path, model: str | None = None, format: str | None = None
+) -> Prediction:
+    """Predict the traits of new genotypes, whose loci are matched by id.
+
+    Parameters
+    ----------
+    run
+        The folder of a run, or that of an experiment.
+    genotypes
+        A genotype file, a saved panel or the name of a public data set.
+    model
+        Which model of the experiment; the predictions of its runs (folds and replicates) are
+        averaged. Needed where there is more than one.
+    format
+        The format of ``genotypes``; found out where not given.
+
+    Raises
+    ------
+    SettingsError
+        If the model is not one of the experiment's.
+    StorageError
+        If there is no finished run.
+    DataError
+        If the genotypes do not fit the model, or too many of its loci are missing.
+    """
+    folders = _run_folders(run, model)
+    fitted = [load_model(folder) for folder in folders]
+    new = load_genotypes(genotypes, format=format, ploidy=fitted[0].encoder.ploidy)
+    notes: dict[str, None] = {}
+    total = np.zeros((len(new.sample_id), len(fitted[0].trait_names)))
+    for one in fitted:
+        encoder = one.encoder
+        aligned = align(
+            new,
+            variant_id=encoder.variant_id,
+            variant_allele=encoder.variant_allele,
+            ploidy=encoder.ploidy,
+        )
+        dosage = np.full((len(total), encoder.n_loci), np.nan, dtype=np.float32)
+        dosage[:, encoder.columns] = aligned.dosage
+        total += one.predict(dosage)
+        if aligned.missing:
+            notes[
+                f"{len(aligned.missing)} of {len(encoder.columns)} loci are not in the new "
+                f"genotypes and take their training means: {listed(aligned.missing)}"
+            ] = None
+        if aligned.flipped:
+            notes[
+                f"the alleles of {len(aligned.flipped)} loci were the other way round: "
+                f"{listed(aligned.flipped)}"
+            ] = None
+        if aligned.n_unchecked:
+            notes[
+                f"{aligned.n_unchecked} loci were matched by id alone, as their alleles are "
+                f"unknown on one side"
+            ] = None
+    table = pd.DataFrame(total / len(fitted), columns=list(fitted[0].trait_names))
+    table.insert(0, "sample", new.sample_id.tolist())
+    return Prediction(table=table, n_runs=len(fitted), notes=tuple(notes))
+
+
+def _run_folders(run: Path, model: str | None) -> Sequence[Path]:
+    if (run / DONE).is_file():
+        if model is not None:
+            raise SettingsError(f"{run} is the folder of one run; leave --model {model} out")
+        _check_whole(run)
+        return [run]
+    by_label: dict[str, list[Path]] = {}
+    for done in sorted((run / "runs").glob(f"*/{DONE}")):
+        label = json.loads((done.parent / PROVENANCE).read_text())["label"]
+        by_label.setdefault(label, []).append(done.parent)
+    if not by_label:
+        raise StorageError(
+            f"{run} is neither the folder of a finished run nor that of an experiment with one"
+        )
+    if model is None and len(by_label) > 1:
+        raise SettingsError(
+            f"{run} holds {len(by_label)} models: choose one with --model "
+            f"({', '.join(by_label)}), or name the folder of a run"
+        )
+    chosen = model if model is not None else next(iter(by_label))
+    if chosen not in by_label:
+        raise SettingsError(f"{run}: {unknown('model', chosen, by_label)}")
+    for folder in by_label[chosen]:
+        _check_whole(folder)
+    return by_label[chosen]
+
+
+def _check_whole(folder: Path) -> None:
+    if not is_finished(folder):
+        raise StorageError(f"the files in {folder} are not those of its {DONE}; run it again")
