@@ -275,7 +275,7 @@ def demo_config(**changes: Any) -> SimulationConfig:
         "genetic_correlation": 0.4,
         "missing": Missing(traits=0.1, clustering=0.1),
     }
-    return SimulationConfig(**{**settings, **changes})
+    return SimulationConfig.parse({**settings, **changes}, where="the demo's cross")
 
 
 def _matrix(name: str, given: Matrix, n_rows: int, n_columns: int | None) -> NDArray[np.float64]:
