@@ -15,7 +15,7 @@ _BLOCK_CELLS = 1 << 24
 _BLOCK_LOCI = (128, 1024)
 _CHUNK_LOCI = 256
 _TILE_SAMPLES = 2048
-_READ_BYTES = 1 << 29
+_READ_BYTES = 1 << 30
 
 # Single precision errs by about 1e-6 on a correlation of 100,000 samples. Pairs this close to the
 # threshold are decided in double precision.
@@ -53,7 +53,8 @@ def prune_linked(
     dosage
         (N, L) dosages in any linear coding, since r does not change with it. NaN is missing, in
         an integer matrix any negative number; a missing call counts as the mean of its locus.
-        A Zarr array is best chunked by columns.
+        An array on disk is read a gigabyte of columns at a time, which is fastest where it is
+        chunked by columns.
     threshold
         Largest |r| that two kept loci may have, in [0, 1).
     rows
@@ -94,11 +95,12 @@ def prune_linked(
     width = _read_width(dosage, block)
     for first in range(0, n_loci, width):
         read = dosage[:, first : first + width]
-        # A mapped file may exceed memory: copy, so that its pages are read once a pass.
+        # Copying a mapped file reads its pages once; every block would read them again.
         read = np.array(read) if isinstance(read, np.memmap) else np.asarray(read)
         for start in range(0, read.shape[1], block):
             raw = _columns(read[:, start : start + block], chosen)
             kept.extend(raw, first + start)
+        del read
     return np.asarray(kept.loci, dtype=np.intp)
 
 
@@ -197,8 +199,9 @@ def _columns(block: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
 
 
 def _read_width(dosage: ColumnSource, block: int) -> int:
-    """Choose how many columns to read at once: whole blocks, and whole chunks where it has any."""
-    fitting = int(_READ_BYTES // max(1, dosage.shape[0] * np.dtype(dosage.dtype).itemsize))
+    """Choose how many columns to read at once: whole chunks, where these are small enough."""
+    column_bytes = max(1, dosage.shape[0] * np.dtype(dosage.dtype).itemsize)
+    fitting = int(max(block, _READ_BYTES // column_bytes))
     chunks = getattr(dosage, "chunks", None)
     step = int(chunks[1]) if chunks is not None else block
-    return max(step, fitting // step * step)
+    return fitting // step * step if step <= fitting else fitting
