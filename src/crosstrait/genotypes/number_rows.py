@@ -285,7 +285,7 @@ def _hint(text: str) -> str:
     if text.count(",") == 1 and text.replace(",", "").strip("-+ ").isdigit():
         return "; write decimals with a point"
     if text.strip().isalpha():
-        return f"; a missing value is written {', '.join(m or 'empty' for m in MISSING)}"
+        return "; a missing value is written NA, - or nothing"
     return ""
 
 
@@ -306,6 +306,6 @@ def _check_limits(
             + (
                 "write missing values as NA"
                 if value < low
-                else f"a dosage counts copies of one allele among {high:g}: check the ploidy"
+                else f"a dosage counts copies of one allele, at most {high:g}: check the ploidy"
             )
         )

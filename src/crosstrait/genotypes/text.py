@@ -63,8 +63,10 @@ class TextReader:
                 if start.startswith(signature):
                     raise DataError(f"{path} is {what}")
             self._append(start.removeprefix(b"\xef\xbb\xbf"))
-            if not self._rest.strip():
-                raise DataError(f"{path} is empty")
+            while not self._rest.strip():
+                if self._ended:
+                    raise DataError(f"{path} is empty")
+                self._append(self._read())
         except BaseException:
             self.close()
             raise
@@ -141,15 +143,22 @@ class TextReader:
             self._rest += b"\n"
 
     def _read(self) -> bytes:
+        """Return the next bytes, none at the end of the file."""
+        data = bytearray()
         try:
-            return self._stream.read(_BLOCK_BYTES)
+            while len(data) < _BLOCK_BYTES:
+                piece = self._stream.read1(_BLOCK_BYTES - len(data))
+                if not piece:
+                    break
+                data += piece
+            return bytes(data)
         except EOFError:
             problem = "the gzip stream is cut off"
         except (zlib.error, gzip.BadGzipFile) as error:
             problem = f"the gzip stream is damaged ({error})"
         except OSError as error:
             raise StorageError(f"{self.path} cannot be read: {error.strerror}") from None
-        seen = self._line - 1 + self._rest.count(b"\n")
+        seen = self._line - 1 + self._rest.count(b"\n") + data.count(b"\n")
         raise DataError(
             f"{self.path}: {problem} after line {seen}; copy or download the file again"
         )

@@ -79,7 +79,8 @@ def join(genotypes: Genotypes, traits: Traits) -> Panel:
             **optional,
         )
     except DataError as error:
-        raise DataError(f"{genotypes.source} with {traits.source}: {error}") from None
+        sources = dict.fromkeys((genotypes.source, traits.source))
+        raise DataError(f"{' with '.join(sources)}: {error}") from None
 
 
 def _keep_rows(dosage: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:

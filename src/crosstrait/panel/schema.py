@@ -295,9 +295,9 @@ def _check_calls(panel: Panel, ploidy: int) -> None:
         if outside.any():
             i, j = np.argwhere(outside)[0]
             raise DataError(
-                f"a dosage must lie in [0, ploidy] = [0, {ploidy}]; sample {samples[start + i]!r} "
-                f"has {rows[i, j]} at locus {loci[j]!r} ({int(outside.sum())} such cells in "
-                f"these rows); check the ploidy and the coding"
+                f"a dosage must lie in [0, ploidy] = [0, {ploidy}]; sample "
+                f"{str(samples[start + i])!r} has {rows[i, j]} at locus {str(loci[j])!r} "
+                f"({int(outside.sum())} such cells in these rows); check the ploidy and the coding"
             )
         locus_called |= ~missing.all(axis=0)
         uncalled.extend(samples[start : start + len(rows)][missing.all(axis=1)])
@@ -320,16 +320,16 @@ def _check_traits(panel: Panel) -> None:
     if np.isinf(values).any():
         i, j = np.argwhere(np.isinf(values))[0]
         raise DataError(
-            f"a trait value must be finite; sample {samples[i]!r} has {values[i, j]} for "
-            f"trait {names[j]!r}"
+            f"a trait value must be finite; sample {str(samples[i])!r} has {values[i, j]} for "
+            f"trait {str(names[j])!r}"
         )
     for j, name in enumerate(names):
         measured = values[~np.isnan(values[:, j]), j]
         if measured.size == 0:
-            raise DataError(f"trait {name!r} has no measured value; remove it")
+            raise DataError(f"trait {str(name)!r} has no measured value; remove it")
         if (measured == measured[0]).all():
             raise DataError(
-                f"trait {name!r} is constant: all {measured.size} measured values are "
+                f"trait {str(name)!r} is constant: all {measured.size} measured values are "
                 f"{measured[0]:g}; there is nothing to learn, remove it"
             )
     if "trait_se" in panel:
@@ -338,6 +338,6 @@ def _check_traits(panel: Panel) -> None:
         if bad.any():
             i, j = np.argwhere(bad)[0]
             raise DataError(
-                f"a standard error must be >= 0; sample {samples[i]!r} has {errors[i, j]} for "
-                f"trait {names[j]!r}"
+                f"a standard error must be >= 0; sample {str(samples[i])!r} has {errors[i, j]} for "
+                f"trait {str(names[j])!r}"
             )

@@ -37,10 +37,11 @@ def check_target(path: Path) -> None:
     """
     if path.exists():
         raise StorageError(f"{path} is there already; remove it, or give another name")
-    with _storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(path.parent, os.W_OK):
-        raise StorageError(f"{path} cannot be written: folder {path.parent} is write-protected")
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise StorageError(f"{path} cannot be written: {there} is a file, not a folder")
+    if not os.access(there, os.W_OK):
+        raise StorageError(f"{path} cannot be written: folder {there} is write-protected")
 
 
 def save_panel(panel: Panel, path: str | Path) -> None:
@@ -59,6 +60,7 @@ def save_panel(panel: Panel, path: str | Path) -> None:
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
         with _storage_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
             _write(panel, beside)
             beside.rename(target)
     except BaseException:

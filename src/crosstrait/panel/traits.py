@@ -180,7 +180,8 @@ def read_split_folder(folder: Path) -> Traits:
     sample_split: list[str] = []
     for part, file in genotypes.items():
         if part not in phenotypes:
-            raise DataError(f"{folder} holds {file.name} but no pheno_{part}.npy to go with it")
+            wanted = file.name.replace("geno", "pheno")
+            raise DataError(f"{folder} holds {file.name} but no {wanted}")
         n_samples = len(split_folder.open_array(file))
         value = np.asarray(split_folder.open_array(phenotypes[part]), dtype=np.float64)
         if value.shape != (n_samples, len(ENVIRONMENTS)):
