@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,11 @@ class CheckpointFile:
         except (OSError, SafetensorError) as error:
             raise StorageError(
                 f"the checkpoint {self.path} could not be written: {error}; free some space or "
-                f"choose another folder, and training goes on from the previous checkpoint"
+                f"choose another folder; the same command goes on from the previous checkpoint"
             ) from None
         finally:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
     def load(self) -> State | None:
         """Return the state that was saved, or None if there is none to go on from."""

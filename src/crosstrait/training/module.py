@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
@@ -36,7 +37,7 @@ class JointTraining(LightningModule):
     epoch
         The epoch that runs or would run next, from 0.
     next_step
-        Steps of that epoch which a loaded checkpoint has already taken.
+        Its step that runs or would run next, from 0.
     """
 
     def __init__(
@@ -141,13 +142,14 @@ class JointTraining(LightningModule):
             self.members[m].step()
 
     def on_train_batch_end(self, outputs: object, batch: int, batch_idx: int) -> None:  # noqa: ARG002
-        """Save now and then, and save and leave when the process is told to end."""
-        ended = self.trainer.received_sigterm
-        last = batch + 1 == self.n_batches  # the end of the epoch saves soon enough
-        if batch >= self.next_step and not last and (ended or self._save_is_due()):
-            self.save(next_step=batch + 1)
-        if ended and not last:
-            raise SystemExit(143)
+        """Save now and then, and leave when the process is told to end."""
+        self.next_step = max(self.next_step, batch + 1)
+        if self.next_step == self.n_batches:
+            return  # the end of the epoch comes first
+        if self.trainer.received_sigterm:
+            raise SIGTERMException
+        if self._save_is_due():
+            self.save()
 
     def on_validation_start(self) -> None:
         """Validate the weights that would be kept."""
@@ -195,14 +197,11 @@ class JointTraining(LightningModule):
                 self.progress(done)
         self.epoch += 1
         self.next_step = 0
-        ended = self.trainer.received_sigterm
-        if ended or self.done or self._save_is_due():
-            self.save(next_step=0)
-        if ended and not self.done:
-            raise SystemExit(143)
+        if self.done or self._save_is_due():
+            self.save()
         self.trainer.should_stop = self.done
 
-    def save(self, *, next_step: int) -> None:
+    def save(self) -> None:
         """Write the checkpoint, where there is one to write."""
         if self.checkpoint is None:
             return
@@ -221,7 +220,7 @@ class JointTraining(LightningModule):
             members.append(values)
         values = {
             "epoch": self.epoch,
-            "next_step": next_step,
+            "next_step": self.next_step,
             "seconds": self.seconds,
             "members": members,
         }

@@ -6,6 +6,7 @@ Importing this module imports Lightning, which takes seconds: do it inside a fit
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import nn
 
 from crosstrait.errors import SettingsError
@@ -87,6 +89,10 @@ def train_network(
 
     Raises
     ------
+    KeyboardInterrupt
+        On Ctrl-C; the last checkpoint stays.
+    SystemExit
+        On SIGTERM, with a checkpoint of the last step.
     SettingsError
         If ``config`` needs validation samples and a member has none.
     """
@@ -151,6 +157,9 @@ def _run(module: JointTraining, data: DeviceData, config: TrainConfig) -> None:
             train_dataloaders=range(module.n_batches),
             val_dataloaders=range(max(1, n_blocks)),
         )
+    except SIGTERMException:  # raised between steps alone
+        module.save()
+        raise SystemExit(128 + signal.SIGTERM) from None
     except SystemExit as ended:
         # Lightning turns Ctrl-C into an exit of the process, which is not ours to decide.
         if isinstance(ended.__context__, KeyboardInterrupt):
@@ -190,7 +199,7 @@ def _own_random_numbers(seed: int, device: torch.device) -> Iterator[None]:
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Keep Lightning's notes on hardware and its tips out of a user's terminal."""
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
+    logger = logging.getLogger("lightning.pytorch")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
