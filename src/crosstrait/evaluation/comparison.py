@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,18 +17,23 @@ from crosstrait.evaluation.scores import Scores, nan_mean
 
 FloatArray = NDArray[np.floating[Any]]
 
-COMPARISON_COLUMNS = (
-    "model",
-    "other",
-    "trait",
-    "metric",
-    "difference",
-    "ci_low",
-    "ci_high",
-    "share_better",
-    "n_traits",
-    "n_cells",
-)
+
+class ComparisonRow(NamedTuple):
+    """One row of the comparison."""
+
+    model: str
+    other: str
+    trait: str
+    metric: str
+    difference: float
+    ci_low: float
+    ci_high: float
+    share_better: float
+    n_traits: int
+    n_cells: int
+
+
+COMPARISON_COLUMNS = ComparisonRow._fields
 
 
 def compare(scores: Scores, *, confidence: float = 0.95) -> pd.DataFrame:
@@ -60,9 +65,33 @@ def compare(scores: Scores, *, confidence: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
 
 
+def difference_rows(
+    comparison: pd.DataFrame, *, model: str, other: str, metric: str
+) -> list[ComparisonRow]:
+    """Return the rows of ``model`` minus ``other``, turned round if the table has the reverse.
+
+    Empty if the two were not compared.
+    """
+    table = comparison.loc[comparison["metric"] == metric, list(COMPARISON_COLUMNS)]
+    rows = [ComparisonRow(*row) for row in table.itertuples(index=False, name=None)]
+    straight = [row for row in rows if (row.model, row.other) == (model, other)]
+    return straight or [
+        row._replace(
+            model=model,
+            other=other,
+            difference=-row.difference,
+            ci_low=-row.ci_high,
+            ci_high=-row.ci_low,
+            share_better=np.nan if row.difference == 0 else 1 - row.share_better,
+        )
+        for row in rows
+        if (row.model, row.other) == (other, model)
+    ]
+
+
 def _pair_rows(
     scores: Scores, model: str, other: str, metric: str, confidence: float
-) -> Iterator[tuple[Any, ...]]:
+) -> Iterator[ComparisonRow]:
     a, b = scores.models.index(model), scores.models.index(other)
     shared = np.flatnonzero(scores.covers[a] & scores.covers[b])
     if not shared.size:
@@ -77,18 +106,17 @@ def _pair_rows(
     better = draws < 0 if metric in LOWER_IS_BETTER else draws > 0
     share = nan_mean(np.where(np.isnan(draws), np.nan, better), axis=0)
     for k, name in enumerate(names):
-        n_traits = shared.size if k == 0 else 1
-        yield (
-            model,
-            other,
-            name,
-            metric,
-            differences[k],
-            low[k],
-            high[k],
-            share[k],
-            n_traits,
-            n_cells[k],
+        yield ComparisonRow(
+            model=model,
+            other=other,
+            trait=name,
+            metric=metric,
+            difference=differences[k],
+            ci_low=low[k],
+            ci_high=high[k],
+            share_better=share[k],
+            n_traits=shared.size if k == 0 else 1,
+            n_cells=n_cells[k],
         )
 
 

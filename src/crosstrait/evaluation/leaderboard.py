@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,20 +15,26 @@ from crosstrait.evaluation.scores import CEILING_METRIC, Scores, nan_mean
 
 FloatArray = NDArray[np.floating[Any]]
 
-LEADERBOARD_COLUMNS = (
-    "model",
-    "trait",
-    "metric",
-    "mean",
-    "sd",
-    "ci_low",
-    "ci_high",
-    "n_replicates",
-    "n_cells",
-    "train_seconds",
-)
 MEAN = "mean"
 """The ``trait`` of rows that average over all traits."""
+
+
+class LeaderboardRow(NamedTuple):
+    """One row of the leaderboard; numbers that do not exist are NaN."""
+
+    model: str
+    trait: str
+    metric: str
+    mean: float
+    sd: float
+    ci_low: float
+    ci_high: float
+    n_replicates: int
+    n_cells: int
+    train_seconds: float
+
+
+LEADERBOARD_COLUMNS = LeaderboardRow._fields
 
 
 def leaderboard(
@@ -60,9 +66,12 @@ def leaderboard(
         would not compare with the others'. Both stand below the models that can be ranked.
     """
     seconds = _seconds(costs)
-    rows = [row for model in ranked(scores) for row in _model_rows(scores, model, confidence)]
-    table = pd.DataFrame(rows, columns=list(LEADERBOARD_COLUMNS[:-1]))
-    return table.assign(train_seconds=table["model"].map(seconds).astype(np.float64))
+    rows = [
+        row
+        for model in ranked(scores)
+        for row in _model_rows(scores, model, confidence, seconds.get(model, np.nan))
+    ]
+    return pd.DataFrame(rows, columns=list(LEADERBOARD_COLUMNS))
 
 
 def ranked(scores: Scores) -> list[str]:
@@ -78,6 +87,12 @@ def ranked(scores: Scores) -> list[str]:
         )
 
     return sorted(scores.models, key=place)
+
+
+def leaderboard_rows(table: pd.DataFrame, *, metric: str) -> list[LeaderboardRow]:
+    """Return a leaderboard's rows of one metric, in its order."""
+    rows = table.loc[table["metric"] == metric, list(LEADERBOARD_COLUMNS)]
+    return [LeaderboardRow(*row) for row in rows.itertuples(index=False, name=None)]
 
 
 def unit_scores(scores: Scores, model: str, metric: str) -> FloatArray:
@@ -100,7 +115,9 @@ def _seconds(costs: pd.DataFrame | None) -> dict[str, float]:
     return {str(model): float(value) for model, value in means.items()}
 
 
-def _model_rows(scores: Scores, model: str, confidence: float) -> Iterator[tuple[Any, ...]]:
+def _model_rows(
+    scores: Scores, model: str, confidence: float, train_seconds: float
+) -> Iterator[LeaderboardRow]:
     m = scores.models.index(model)
     complete = scores.is_complete(model)
     n_units = len(scores.by_unit["r2"][model])
@@ -119,20 +136,18 @@ def _model_rows(scores: Scores, model: str, confidence: float) -> Iterator[tuple
                 n_cells = n_cells * known
             name = MEAN if is_mean else scores.traits[column]
             cells = int(n_cells.sum() if is_mean else n_cells[column])
-            if not complete:
-                yield (model, name, metric, np.nan, np.nan, np.nan, np.nan, n_units, cells)
-                continue
             values = unit_scores(scores, model, metric)[:, column]
-            values = values[~np.isnan(values)]
+            values = values[~np.isnan(values)] if complete else values[:0]
             low, high = interval(scores.resampled[metric][:, m, column], confidence=confidence)
-            yield (
-                model,
-                name,
-                metric,
-                values.mean() if values.size else np.nan,
-                values.std(ddof=1) if values.size > 1 else np.nan,
-                float(low),
-                float(high),
-                n_units,
-                cells,
+            yield LeaderboardRow(
+                model=model,
+                trait=name,
+                metric=metric,
+                mean=values.mean() if values.size else np.nan,
+                sd=values.std(ddof=1) if values.size > 1 else np.nan,
+                ci_low=float(low),
+                ci_high=float(high),
+                n_replicates=n_units,
+                n_cells=cells,
+                train_seconds=train_seconds,
             )

@@ -1,0 +1,103 @@
+"""The answer in one sentence: which model, by how much, how sure, at what cost."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from crosstrait.evaluation.comparison import ComparisonRow, difference_rows
+from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
+from crosstrait.report.numbers import count, duration, fixed, interval_text, times
+
+BASELINE = "ridge"
+"""The model that every other must beat to be worth its cost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a report says first.
+
+    Attributes
+    ----------
+    best, runner_up, baseline
+        Mean R2 rows of the best model, the next, and ridge; None where there is none.
+    over_runner_up, over_baseline
+        The best model's paired differences to them.
+    n_traits
+        How many traits the mean is over.
+    """
+
+    best: LeaderboardRow | None
+    runner_up: LeaderboardRow | None
+    baseline: LeaderboardRow | None
+    over_runner_up: ComparisonRow | None
+    over_baseline: ComparisonRow | None
+    n_traits: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval of the lead over the runner-up lies above zero."""
+        return self.over_runner_up is not None and self.over_runner_up.ci_low > 0
+
+    @property
+    def sentence(self) -> str:
+        """The sentence."""
+        best = self.best
+        if best is None:
+            return "No model has a score over all traits, so none can be called the best."
+        over = "one trait" if self.n_traits == 1 else f"{count(self.n_traits)} traits"
+        reach = f"{'R²' if self.n_traits == 1 else 'mean R²'} {fixed(best.mean)} over {over}"
+        verdict = "predicts best" if self.is_clear else "scores highest, but not surely best"
+        parts = [f"{best.model} {verdict if self.runner_up else 'is alone'}: {reach}"]
+        runner_up, baseline = self.over_runner_up, self.over_baseline
+        if runner_up:
+            only = baseline is not None and baseline.other == runner_up.other
+            role = "the runner-up and linear baseline" if only else "the runner-up"
+            lead = f", {_lead(runner_up, f'{role} {runner_up.other}')}"
+            if baseline and not only:
+                lead += f" and {_lead(baseline, f'the linear baseline {baseline.other}')}"
+            parts.append(lead)
+        if math.isfinite(best.train_seconds):
+            parts.append(f", at {duration(best.train_seconds)} a training{self._cost_ratio()}")
+        return "".join(parts) + "."
+
+    def _cost_ratio(self) -> str:
+        base, best = self.baseline, self.best
+        if base is None or best is None or base.model == best.model:
+            return ""
+        if not (math.isfinite(base.train_seconds) and base.train_seconds > 0):
+            return ""
+        return f", {times(best.train_seconds / base.train_seconds)} times the time of {base.model}"
+
+
+def find_answer(leaderboard: pd.DataFrame, *, comparison: pd.DataFrame) -> Answer:
+    """Find the best model, its rivals and its lead over them."""
+    rows = leaderboard_rows(leaderboard, metric="r2")
+    ranked = [row for row in rows if row.trait == MEAN and math.isfinite(row.mean)]
+    best = ranked[0] if ranked else None
+    runner_up = ranked[1] if len(ranked) > 1 else None
+    baseline = next((row for row in ranked if row.model == BASELINE), None)
+    return Answer(
+        best=best,
+        runner_up=runner_up,
+        baseline=baseline,
+        over_runner_up=_over(comparison, best, runner_up),
+        over_baseline=_over(comparison, best, baseline),
+        n_traits=len({row.trait for row in rows} - {MEAN}),
+    )
+
+
+def _over(
+    comparison: pd.DataFrame, best: LeaderboardRow | None, other: LeaderboardRow | None
+) -> ComparisonRow | None:
+    if best is None or other is None or best.model == other.model:
+        return None
+    found = difference_rows(comparison, model=best.model, other=other.model, metric="r2")
+    return next((row for row in found if row.trait == MEAN), None)
+
+
+def _lead(row: ComparisonRow, whom: str) -> str:
+    interval = interval_text(row.ci_low, row.ci_high)
+    return f"{fixed(row.difference)} above {whom} (95\u00a0% interval {interval})"

@@ -1,0 +1,357 @@
+"""Figures of scores: each function takes tables and returns a matplotlib figure.
+
+Colours follow the model, never its rank. Sizes are in millimetres; the page asks for wider
+figures than a journal's column.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from crosstrait.evaluation.comparison import difference_rows
+from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
+from crosstrait.report.numbers import MINUS, duration, fixed, interval_text, spread
+from crosstrait.report.style import (
+    INK,
+    MUTED,
+    figure_style,
+    light_grid,
+    model_colours,
+    new_figure,
+)
+from crosstrait.report.svg import TIP
+
+_LOWEST_R2 = -0.25
+_BAR_MM = (1.7, 7.0)
+_MOST_CURVES = 12
+_TIME_TICKS = [
+    *(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+    *(60, 180, 600, 1800, 3600, 3 * 3600, 10 * 3600, 30 * 3600, 100 * 3600),
+]
+
+
+def r2_by_trait(
+    leaderboard: pd.DataFrame, *, published: pd.DataFrame | None = None, width_mm: float = 180
+) -> Figure:
+    """Draw R2 by trait as grouped bars with the SD of replicates.
+
+    Parameters
+    ----------
+    leaderboard
+        The leaderboard; where a model has no SD (one replicate) its 95 % interval is drawn.
+    published
+        Columns ``model, trait, r2``: marked by a line across the bar of that model and trait.
+    width_mm
+        Width; the height follows from the number of traits and models.
+
+    Notes
+    -----
+    Bars stop at R2 = -0.25; what lies lower is written at the bar. Traits are in the published
+    order where some are published, otherwise by the best model's R2.
+    """
+    rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
+    models = list(dict.fromkeys(row.model for row in rows))
+    known = _published(published)
+    traits = _trait_order(rows, known)
+    colours = model_colours(models)
+    inner = width_mm - 16
+    slot = len(models) + 1
+    per_row = max(1, min(len(traits), int(inner / (slot * _BAR_MM[0]))))
+    n_rows = math.ceil(len(traits) / per_row)
+    per_row = math.ceil(len(traits) / n_rows)
+    used = min(width_mm, 16 + per_row * slot * _BAR_MM[1])
+    table = {(row.model, row.trait): row for row in rows}
+    low, high = _r2_limits(rows)
+    with figure_style():
+        figure = new_figure(width_mm=used, height_mm=10 + n_rows * (50 if n_rows > 1 else 62))
+        grid = figure.subplots(n_rows, 1, squeeze=False, sharey=True)[:, 0]
+        for axes, start in zip(grid, range(0, len(traits), per_row), strict=True):
+            shown = traits[start : start + per_row]
+            for m, model in enumerate(models):
+                for place, trait in enumerate(shown):
+                    x = place + (m - (len(models) - 1) / 2) / slot
+                    if (model, trait) in table:
+                        _bar(axes, x, 1 / slot, table[model, trait], colours[model])
+                        if (model, trait) in known:
+                            _published_mark(axes, x, 1 / slot, known[model, trait])
+            axes.set_xlim(-0.6, per_row - 0.4)
+            axes.set_ylim(low, high)
+            axes.set_ylabel("R²")
+            light_grid(axes, axis="y")
+            axes.axhline(0, color=MUTED, linewidth=0.6)
+            _trait_ticks(axes, shown, slot_mm=(used - 16) / per_row)
+        _legend(figure, colours, published=bool(known))
+    return figure
+
+
+def trait_differences(
+    comparison: pd.DataFrame, *, model: str, other: str, width_mm: float = 180
+) -> Figure:
+    """Draw how much better ``model`` is than ``other`` on each trait, with paired intervals.
+
+    Parameters
+    ----------
+    comparison
+        The table of `crosstrait.evaluation.compare`, which has this pair in either order.
+    model, other
+        The pair; differences are R2 of ``model`` minus R2 of ``other``.
+    """
+    found = difference_rows(comparison, model=model, other=other, metric="r2")
+    rows = sorted(
+        (row for row in found if row.trait != MEAN), key=lambda row: (-row.difference, row.trait)
+    )
+    colour = model_colours([model])[model]
+    columns = 1 if len(rows) <= 24 else 2
+    per_column = math.ceil(len(rows) / columns)
+    with figure_style():
+        figure = new_figure(width_mm=width_mm, height_mm=18 + 4.6 * per_column)
+        grid = figure.subplots(1, columns, squeeze=False, sharex=True)[0]
+        for k, axes in enumerate(grid):
+            part = rows[k * per_column : (k + 1) * per_column]
+            light_grid(axes, axis="x")
+            axes.axvline(0, color=INK, linewidth=0.8)
+            for y, row in enumerate(part):
+                sure = row.ci_low > 0 or row.ci_high < 0
+                (line,) = axes.plot(
+                    [row.ci_low, row.ci_high], [-y, -y], color=colour, linewidth=1.4
+                )
+                axes.plot(
+                    [row.difference],
+                    [-y],
+                    "o",
+                    markersize=4,
+                    color=colour,
+                    markerfacecolor=colour if sure else "white",
+                    markeredgewidth=1.0,
+                )
+                text = interval_text(row.ci_low, row.ci_high, sign=True)
+                line.set_gid(f"{TIP}{row.trait}: {fixed(row.difference, sign=True)} ({text})")
+            axes.set_yticks([-y for y in range(len(part))], [row.trait for row in part])
+            axes.set_ylim(-per_column + 0.4, 0.6)
+            axes.tick_params(axis="y", length=0)
+            axes.spines["left"].set_visible(False)
+            axes.set_xlabel(f"R² of {model} {MINUS} R² of {other}")
+    return figure
+
+
+def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
+    """Draw mean R2 against training time, with the models that none beats on both joined."""
+    rows = [
+        row
+        for row in leaderboard_rows(leaderboard, metric="r2")
+        if row.trait == MEAN and row.train_seconds > 0 and math.isfinite(row.mean)
+    ]
+    rows.sort(key=lambda row: (row.train_seconds, row.model))
+    front = [row for k, row in enumerate(rows) if row.mean >= max(r.mean for r in rows[: k + 1])]
+    colours = model_colours(leaderboard["model"].unique())
+    with figure_style():
+        figure = new_figure(width_mm=width_mm, height_mm=min(85, 0.62 * width_mm))
+        axes = figure.subplots()
+        axes.set_xscale("log")
+        light_grid(axes, axis="y")
+        axes.spines["bottom"].set_visible(True)
+        axes.step(
+            [row.train_seconds for row in front],
+            [row.mean for row in front],
+            where="post",
+            color=MUTED,
+            linewidth=0.8,
+            zorder=1,
+        )
+        for row in rows:
+            axes.vlines(
+                row.train_seconds, row.ci_low, row.ci_high, color=colours[row.model], linewidth=1.4
+            )
+            (point,) = axes.plot(
+                [row.train_seconds], [row.mean], "o", color=colours[row.model], markersize=6
+            )
+            point.set_gid(
+                f"{TIP}{row.model}: mean R² {fixed(row.mean)} "
+                f"({interval_text(row.ci_low, row.ci_high)}), {duration(row.train_seconds)}"
+            )
+            axes.annotate(
+                row.model,
+                (row.train_seconds, row.mean),
+                xytext=(6, 4),
+                textcoords="offset points",
+                fontweight="bold" if row in front else "normal",
+            )
+        low, high = rows[0].train_seconds, rows[-1].train_seconds
+        axes.set_xlim(low / 1.8, high * 3.5)
+        ticks = [t for t in _TIME_TICKS if low / 1.8 <= t <= high * 3.5]
+        axes.set_xticks(ticks, [duration(t) for t in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set_xlabel("Time of one training")
+        axes.set_ylabel("Mean R²")
+    return figure
+
+
+def learning_curves(histories: dict[str, list[pd.DataFrame]], *, width_mm: float = 180) -> Figure:
+    """Draw training and validation loss by epoch, a panel a model, the best epoch marked.
+
+    Parameters
+    ----------
+    histories
+        model -> histories, each with columns ``epoch, train_loss, val_loss`` of one network.
+        Of more than 12 networks the median and the middle 80 % are drawn.
+    """
+    models = list(histories)
+    colours = model_colours(models)
+    columns = min(3, len(models))
+    n_rows = math.ceil(len(models) / columns)
+    with figure_style():
+        figure = new_figure(width_mm=min(width_mm, columns * 80), height_mm=6 + 48 * n_rows)
+        grid = figure.subplots(n_rows, columns, squeeze=False).ravel()
+        for axes in grid[len(models) :]:
+            axes.set_visible(False)
+        for axes, model in zip(grid, models, strict=False):
+            _curves(axes, histories[model], colours[model])
+            axes.set_title(model, loc="left", fontweight="bold")
+            axes.set_xlabel("Epoch")
+            light_grid(axes, axis="y")
+        grid[0].set_ylabel("Loss (standardised MSE)")
+        handles = [
+            grid[0].plot([], [], color=INK, linewidth=1.4, label="validation")[0],
+            grid[0].plot([], [], color=INK, linewidth=1.0, dashes=(3, 2), label="training")[0],
+            grid[0].plot([], [], "o", color=INK, markersize=4, label="best epoch")[0],
+        ]
+        figure.legend(handles=handles, loc="outside upper left", ncols=3)
+    return figure
+
+
+def _published(table: pd.DataFrame | None) -> dict[tuple[str, str], float]:
+    if table is None:
+        return {}
+    columns = (table[name] for name in ("model", "trait", "r2"))
+    return {(model, trait): float(r2) for model, trait, r2 in zip(*columns, strict=True)}
+
+
+def _trait_order(rows: list[LeaderboardRow], known: dict[tuple[str, str], float]) -> list[str]:
+    traits = dict.fromkeys(row.trait for row in rows)
+    published = list(dict.fromkeys(trait for _, trait in known))
+    if set(published) & set(traits):
+        last = len(published)
+        return sorted(traits, key=lambda t: published.index(t) if t in published else last)
+    best = dict.fromkeys(traits, -math.inf)
+    for row in rows:
+        if row.mean > best[row.trait]:
+            best[row.trait] = row.mean
+    return sorted(traits, key=lambda trait: -best[trait])
+
+
+def _r2_limits(rows: list[LeaderboardRow]) -> tuple[float, float]:
+    means = [row.mean for row in rows if math.isfinite(row.mean)]
+    ends = [end for row in rows for end in _whisker(row) if math.isfinite(end)]
+    low, high = min([0.0, *means]), max([0.1, *ends])
+    return max(_LOWEST_R2, 1.1 * low), min(1.0, 1.05 * high)
+
+
+def _whisker(row: LeaderboardRow) -> tuple[float, float]:
+    """Return the ends of the error bar: SD over replicates, the interval where there is none."""
+    if math.isfinite(row.sd):
+        return row.mean - row.sd, row.mean + row.sd
+    return row.ci_low, row.ci_high
+
+
+def _bar(axes: Axes, x: float, width: float, row: LeaderboardRow, colour: str) -> None:
+    if math.isnan(row.mean):
+        return
+    (bar,) = axes.bar(x, max(row.mean, _LOWEST_R2), width * 0.94, color=colour)
+    value = f"{fixed(row.mean)} {spread(row.sd)}".strip()
+    interval = interval_text(row.ci_low, row.ci_high)
+    bar.set_gid(f"{TIP}{row.trait}, {row.model}: R\u00b2 {value} ({interval})")
+    if row.mean < _LOWEST_R2:
+        axes.annotate(
+            fixed(row.mean, digits=1),
+            (x, _LOWEST_R2),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=5,
+            rotation=90,
+        )
+        return
+    axes.vlines(x, *_whisker(row), color=INK, linewidth=0.8)
+
+
+def _published_mark(axes: Axes, x: float, width: float, value: float) -> None:
+    axes.hlines(value, x - 0.62 * width, x + 0.62 * width, color="white", linewidth=2.4)
+    (mark,) = axes.plot(
+        [x - 0.62 * width, x + 0.62 * width], [value, value], color=INK, linewidth=1.2
+    )
+    mark.set_gid(f"{TIP}published: {fixed(value)}")
+
+
+def _trait_ticks(axes: Axes, traits: list[str], *, slot_mm: float) -> None:
+    longest = max(len(trait) for trait in traits)
+    crowded = longest * 1.3 > slot_mm
+    axes.set_xticks(
+        range(len(traits)),
+        traits,
+        rotation=35 if crowded else 0,
+        ha="right" if crowded else "center",
+        rotation_mode="anchor" if crowded else "default",
+    )
+    axes.tick_params(axis="x", length=0)
+
+
+def _legend(figure: Figure, colours: dict[str, str], *, published: bool) -> None:
+    handles: list[Patch | Line2D] = [
+        Patch(color=colour, label=model) for model, colour in colours.items()
+    ]
+    if published:
+        handles.append(Line2D([], [], color=INK, linewidth=1.2, label="published value"))
+    figure.legend(handles=handles, loc="outside upper left", ncols=min(5, len(handles)))
+
+
+def _curves(axes: Axes, tables: list[pd.DataFrame], colour: str) -> None:
+    columns: dict[str, dict[str, Any]] = {
+        "val_loss": {"linewidth": 1.4},
+        "train_loss": {"linewidth": 1.0, "dashes": (3, 2)},
+    }
+    shown = []
+    for name, look in columns.items():
+        wide = pd.concat([t.set_index("epoch")[name] for t in tables], axis=1).sort_index()
+        wide = wide.dropna(how="all")
+        if wide.empty:
+            continue
+        if len(tables) > _MOST_CURVES:
+            quantiles = wide.quantile([0.1, 0.5, 0.9], axis=1)
+            axes.fill_between(
+                wide.index, *quantiles.to_numpy()[[0, 2]], color=colour, alpha=0.2, linewidth=0
+            )
+            axes.plot(wide.index, quantiles.loc[0.5], color=colour, **look)
+        else:
+            axes.plot(wide.index, wide, color=colour, alpha=0.8, **look)
+        shown.append(wide.to_numpy())
+    watched = [table for table in tables if table["val_loss"].notna().any()]
+    if len(watched) > _MOST_CURVES:
+        middle = pd.concat(watched).groupby("epoch")["val_loss"].median()
+        best = round(float(np.median([_best(table)[0] for table in watched])))
+        points = [(best, float(middle.loc[best]))]
+    else:
+        points = [_best(table) for table in watched]
+    for epoch, loss in points:
+        (point,) = axes.plot([epoch], [loss], "o", color=colour, markersize=4)
+        point.set_gid(f"{TIP}best epoch {epoch}: {fixed(loss)}")
+    if shown:
+        values = np.concatenate([part.ravel() for part in shown])
+        values = values[np.isfinite(values)]
+        low, high = values.min(), np.quantile(values, 0.98)
+        axes.set_ylim(low - 0.06 * (high - low), high + 0.1 * (high - low))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def _best(table: pd.DataFrame) -> tuple[int, float]:
+    """Return the epoch of the lowest validation loss, and the loss."""
+    place = int(np.nanargmin(table["val_loss"]))
+    return int(table["epoch"].iloc[place]), float(table["val_loss"].iloc[place])

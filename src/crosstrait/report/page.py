@@ -1,0 +1,205 @@
+"""``report.html``: one file that needs no network, and no JavaScript to be read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from crosstrait import __version__
+from crosstrait.evaluation.ceiling import above_ceiling
+from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
+from crosstrait.experiments.storage import write_text
+from crosstrait.report import numbers, plates
+from crosstrait.report.answer import find_answer
+from crosstrait.report.folder import RunFolder
+from crosstrait.report.standings import Standing, standings
+from crosstrait.report.style import model_colours
+from crosstrait.report.svg import THEMED
+
+REPORT = "report.html"
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a folder that ``crosstrait run`` left, from its files alone.
+
+    The same files give the same bytes.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    StorageError
+        If the folder holds no leaderboard or cannot be written.
+    DataError
+        If one of its files does not hold what its name says.
+    """
+    page = render(RunFolder.read(folder))
+    write_text(folder / REPORT, page)
+    return folder / REPORT
+
+
+def render(folder: RunFolder) -> str:
+    """Return the page."""
+    environment = Environment(
+        loader=PackageLoader("crosstrait.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "fixed": numbers.fixed,
+        "spread": numbers.spread,
+        "share": numbers.share,
+        "count": numbers.count,
+        "duration": numbers.duration,
+        "significant": numbers.significant,
+        "sortable": lambda value: repr(float(value)) if math.isfinite(value) else "",
+        "is_number": math.isfinite,
+    }
+    environment.globals |= {"interval": numbers.interval_text, "nan": math.nan}
+    return environment.get_template("report.html").render(page=_content(folder))
+
+
+def _content(folder: RunFolder) -> dict[str, Any]:
+    leaderboard, experiment = folder.leaderboard, folder.experiment
+    answer = find_answer(leaderboard, comparison=folder.comparison)
+    lines = standings(leaderboard, comparison=folder.comparison)
+    rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
+    traits = _in_panel_order(list(dict.fromkeys(row.trait for row in rows)), experiment)
+    cells, best = folder.cells, answer.best.model if answer.best else None
+    figures = {
+        "scores": plates.scores_plate(leaderboard) if rows else None,
+        "differences": plates.difference_plates(folder.comparison, answer),
+        "frontier": plates.frontier_plate(leaderboard),
+        "curves": plates.curves_plate(folder.runs),
+        "density": None,
+        "missing": None,
+        "correlations": None,
+    }
+    if cells is not None and best is not None:
+        figures["density"] = plates.density_plate(cells, model=best, traits=traits)
+        figures["missing"] = plates.missing_plate(cells, model=best, traits=traits)
+        figures["correlations"] = plates.correlation_plate(cells, model=best)
+    return {
+        "title": _title(experiment),
+        "version": __version__,
+        "answer": answer,
+        "standings": lines,
+        "axis": _axis(lines),
+        "colours": {
+            model: THEMED.get(colour, colour)
+            for model, colour in model_colours(line.model for line in lines).items()
+        },
+        "with_sd": any(math.isfinite(line.sd) for line in lines),
+        "with_ceiling": any(math.isfinite(line.ceiling_share) for line in lines),
+        "above_ceiling": _above_ceiling(leaderboard),
+        "by_trait": _by_trait(rows, traits, [line.model for line in lines]),
+        "published": _published(leaderboard, rows),
+        "figures": figures,
+        "runs": folder.runs,
+        "experiment": experiment,
+        "settings": _flat(experiment.get("experiment", {})),
+        "complete_cases": experiment.get("protocol") == "complete-cases",
+    }
+
+
+def _title(experiment: Mapping[str, Any]) -> str:
+    data = experiment.get("experiment", {}).get("data", {})
+    return str(data.get("panel") or experiment.get("panel", {}).get("source") or "experiment")
+
+
+def _in_panel_order(traits: list[str], experiment: Mapping[str, Any]) -> list[str]:
+    names = list(experiment.get("panel", {}).get("trait_names", traits))
+    return sorted(traits, key=lambda trait: names.index(trait) if trait in names else len(names))
+
+
+def _axis(lines: list[Standing]) -> tuple[float, float] | None:
+    """Return the common scale of the leaderboard's interval marks."""
+    lows = [line.ci_low for line in lines if math.isfinite(line.ci_low)]
+    highs = [line.ci_high for line in lines if math.isfinite(line.ci_high)]
+    if not lows:
+        return None
+    low, high = max(min(lows), max(highs) - 1.0), max(highs)
+    margin = 0.04 * (high - low) or 0.01
+    return low - margin, high + margin
+
+
+def _above_ceiling(leaderboard: pd.DataFrame) -> list[str]:
+    rows = above_ceiling(leaderboard)
+    return [
+        f"{model} on {'average' if trait == MEAN else trait} ({numbers.share(mean)})"
+        for model, trait, mean in zip(rows["model"], rows["trait"], rows["mean"], strict=True)
+    ]
+
+
+def _by_trait(
+    rows: list[LeaderboardRow], traits: list[str], models: list[str]
+) -> list[dict[str, Any]]:
+    table = {(row.trait, row.model): row for row in rows}
+    lines = []
+    for trait in traits:
+        cells = [table.get((trait, model)) for model in models]
+        values = [row.mean for row in cells if row and math.isfinite(row.mean)]
+        some = next(row for row in cells if row)
+        lines.append(
+            {
+                "trait": trait,
+                "n_cells": some.n_cells,
+                "cells": cells,
+                "best": max(values, default=None),
+            }
+        )
+    return lines
+
+
+def _published(leaderboard: pd.DataFrame, rows: list[LeaderboardRow]) -> dict[str, Any] | None:
+    table = plates.known_traits(leaderboard)
+    if table is None:
+        return None
+    own = {(row.model, row.trait): row.mean for row in rows}
+    sources = table.drop_duplicates("model")
+    names = [str(name) for name in sources["model"]]
+    lines = [
+        {
+            "trait": trait,
+            "cells": [
+                {
+                    "published": float(part.loc[part["model"] == name, "r2"].iloc[0]),
+                    "own": own.get((name, str(trait)), math.nan),
+                }
+                for name in names
+            ],
+        }
+        for trait, part in table.groupby("trait", sort=False)
+    ]
+    columns = ("model", "source", "doi", "missing_rule")
+    return {
+        "models": names,
+        "lines": lines,
+        "sources": [
+            dict(zip(columns, values, strict=True))
+            for values in sources[list(columns)].itertuples(index=False, name=None)
+        ],
+    }
+
+
+def _flat(settings: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested settings as ("split.seed", "0") lines, as ``--set`` would name them."""
+    if isinstance(settings, Mapping):
+        return [
+            line
+            for name, value in settings.items()
+            for line in _flat(value, f"{prefix}.{name}" if prefix else str(name))
+        ]
+    if isinstance(settings, list) and any(isinstance(value, Mapping) for value in settings):
+        return [line for k, value in enumerate(settings) for line in _flat(value, f"{prefix}[{k}]")]
+    return [(prefix, str(settings))]

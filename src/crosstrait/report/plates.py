@@ -1,0 +1,192 @@
+"""The page's figures with their captions; one whose data a run has not produced is absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from crosstrait.evaluation.leaderboard import MEAN, leaderboard_rows
+from crosstrait.evaluation.published import published_r2
+from crosstrait.evaluation.trait_correlation import trait_correlations
+from crosstrait.report.answer import Answer
+from crosstrait.report.figures import frontier, learning_curves, r2_by_trait, trait_differences
+from crosstrait.report.folder import RunRecord
+from crosstrait.report.maps import missing_map, observed_against_predicted, trait_correlation_map
+from crosstrait.report.numbers import count, fixed, share
+from crosstrait.report.style import MM
+from crosstrait.report.svg import inline_svg
+
+_PAGE_MM = 276.0
+_PIXELS_A_MM = 96 * MM
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plate:
+    """A figure as the page shows it.
+
+    Attributes
+    ----------
+    title
+        What it is, in a few words.
+    svg
+        The figure, safe to insert.
+    caption
+        What it shows and how to read it.
+    width_px
+        Its natural width; wider than the window, it scrolls rather than shrinks to nothing.
+    """
+
+    title: str
+    svg: Markup
+    caption: str
+    width_px: int
+
+
+def scores_plate(leaderboard: pd.DataFrame) -> Plate:
+    """Draw R2 by trait, with published values where the traits have the same names."""
+    rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
+    published = known_traits(leaderboard)
+    bars = (
+        "the SD over replicates"
+        if any(np.isfinite(row.sd) for row in rows)
+        else "the 95 % interval under resampling of the test samples"
+    )
+    caption = f"R² on the test cells by trait and model; thin lines are {bars}."
+    if published is not None:
+        caption += (
+            " Lines across bars are published values: other test samples, and partly another rule "
+            "for missing traits, so a reference and no paired comparison."
+        )
+    figure = r2_by_trait(leaderboard, published=published, width_mm=_PAGE_MM)
+    return _plate(figure, "scores", "R² by trait", caption)
+
+
+def known_traits(leaderboard: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the published values of this leaderboard's traits, None if there are none."""
+    table = published_r2()
+    found = table[table["trait"].isin(set(leaderboard["trait"]))]
+    return found.reset_index(drop=True) if len(found) else None
+
+
+def difference_plates(comparison: pd.DataFrame, answer: Answer) -> list[Plate]:
+    """Draw the best model's gain on each trait over the runner-up and over ridge."""
+    if answer.best is None or answer.n_traits < 2:
+        return []
+    leads = {row.other: row for row in (answer.over_runner_up, answer.over_baseline) if row}
+    plates = []
+    for k, other in enumerate(leads):
+        figure = trait_differences(
+            comparison, model=answer.best.model, other=other, width_mm=_PAGE_MM
+        )
+        caption = (
+            f"R² of {answer.best.model} minus R² of {other} on each trait, with the 95 % interval "
+            f"of the paired difference; a hollow point is a difference that may be zero."
+        )
+        title = f"{answer.best.model} against {other}"
+        plates.append(_plate(figure, f"difference-{k}", title, caption))
+    return plates
+
+
+def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
+    """Draw mean R2 against training time."""
+    rows = leaderboard_rows(leaderboard, metric="r2")
+    timed = [r for r in rows if r.trait == MEAN and np.isfinite(r.mean) and r.train_seconds > 0]
+    if len(timed) < 2:
+        return None
+    caption = (
+        "Mean R² (with its 95 % interval) against the time of one training, on a logarithmic "
+        "scale. The line joins the models that no cheaper model beats; their names are bold."
+    )
+    figure = frontier(leaderboard, width_mm=150)
+    return _plate(figure, "frontier", "Accuracy against training time", caption)
+
+
+def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plate:
+    """Draw observed against predicted values of the best model."""
+    caption = (
+        f"Test samples of each trait, observed against predicted by {model} (mean over "
+        f"replicates), in SD of the trait about its mean; darker is more samples. On the line, "
+        f"both are equal; predictions vary less than observations, as they should."
+    )
+    figure = observed_against_predicted(cells, model=model, traits=traits, width_mm=_PAGE_MM)
+    return _plate(figure, "density", "Observed against predicted", caption)
+
+
+def curves_plate(runs: tuple[RunRecord, ...]) -> Plate | None:
+    """Draw the learning curves of the networks."""
+    histories: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        for _, member in run.history.groupby("member", sort=False):
+            histories.setdefault(run.model, []).append(member)
+    if not histories:
+        return None
+    stops = [
+        f"{model}: epoch {_span([_best_epoch(t) for t in tables])} "
+        f"of {_span([int(t['epoch'].max()) for t in tables])}"
+        for model, tables in histories.items()
+        if all(table["val_loss"].notna().any() for table in tables)
+    ]
+    caption = (
+        "Mean squared error by epoch, a curve a network (of more than twelve, their median and "
+        "middle 80 %), on validation samples (solid) and in training (dashed). Each network is "
+        "scored as it was at its best epoch."
+    )
+    if stops:
+        caption += f" Best epochs: {'; '.join(stops)}."
+    figure = learning_curves(histories, width_mm=_PAGE_MM)
+    return _plate(figure, "curves", "Learning curves", caption)
+
+
+def missing_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plate | None:
+    """Draw which test cells have no measurement."""
+    first = cells[(cells["model"] == model) & (cells["replicate"] == cells["replicate"].min())]
+    sample, _ = pd.factorize(first["sample"].astype(str))
+    column = first["trait"].astype(str).map({t: j for j, t in enumerate(traits)}).to_numpy()
+    measured = np.zeros((sample.max() + 1, len(traits)), dtype=bool)
+    measured[sample, column] = True
+    if measured.all():
+        return None
+    full = int(measured.all(axis=1).sum())
+    caption = (
+        f"Test cells without a measurement: {share(float(1 - measured.mean()))} of "
+        f"{count(measured.size)}. {count(full)} of {count(len(measured))} samples have every "
+        f"trait; a rule that drops incomplete samples would keep only these."
+    )
+    figure = missing_map(measured, traits=traits, width_mm=_PAGE_MM)
+    return _plate(figure, "missing", "Missing trait values", caption)
+
+
+def correlation_plate(cells: pd.DataFrame, *, model: str) -> Plate | None:
+    """Draw correlations between traits, observed and predicted."""
+    observed, predicted = trait_correlations(cells, model=model)
+    if len(observed) < 2:
+        return None
+    off = ~np.eye(len(observed), dtype=bool)
+    strength = [float(np.nanmean(np.abs(r.to_numpy()[off]))) for r in (observed, predicted)]
+    caption = (
+        f"Pearson correlations between traits over the test samples, as observed (below the "
+        f"diagonal, mean |r| {fixed(strength[0], digits=2)}) and as predicted by {model} (above, "
+        f"{fixed(strength[1], digits=2)}). Predictions carry no measurement noise, so those of a "
+        f"good model may correlate more strongly than the measurements do."
+    )
+    figure = trait_correlation_map(observed, predicted, width_mm=200)
+    return _plate(figure, "correlations", "Trait correlations", caption)
+
+
+def _plate(figure: Figure, name: str, title: str, caption: str) -> Plate:
+    width = figure.get_size_inches()[0] / MM * _PIXELS_A_MM
+    svg = inline_svg(figure, name=name, title=title, description=caption)
+    return Plate(title=title, svg=Markup(svg), caption=caption, width_px=round(width))
+
+
+def _best_epoch(table: pd.DataFrame) -> int:
+    return int(table["epoch"].iloc[int(np.nanargmin(table["val_loss"]))])
+
+
+def _span(values: list[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"
