@@ -60,13 +60,15 @@ class RunCache:
         """
         with ExitStack() as held:
             free = True
-            try:
-                with storage_errors(self.folder):
-                    for run in sorted(group.runs, key=lambda run: run.key):
-                        held.enter_context(self._lock(run.key[:32]).acquire(-1 if wait else 0))
-            except Timeout:
-                held.close()
-                free = False
+            for run in sorted(group.runs, key=lambda run: run.key):
+                lock = self._lock(run.key[:32])
+                try:
+                    with storage_errors(self.folder):
+                        held.enter_context(lock.acquire(-1 if wait else 0))
+                except Timeout:
+                    held.close()
+                    free = False
+                    break
             yield free
 
     def recover(self, group: Group) -> None:

@@ -33,7 +33,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except CrosstraitError:
+    except (CrosstraitError, TimeoutError):
         raise
     except OSError as error:
         why = _WHY.get(error.errno or 0, error.strerror or str(error))
