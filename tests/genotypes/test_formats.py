@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crosstrait.errors import DataError
-from crosstrait.genotypes.formats import FORMATS, detect
+from crosstrait.genotypes.formats import FORMATS, detect, read
 from support.raw_cross import write_raw_cross
 from support.tables import write_tables
 
@@ -53,6 +53,18 @@ def test_a_named_format_decides_between_two_in_one_folder(tmp_path: Path) -> Non
         detect(tmp_path)
     assert detect(tmp_path, format="byxrm") == ("byxrm", tmp_path / "BYxRM_GenoData.txt")
     assert detect(tmp_path, format="delimited")[1] == tmp_path / "genotypes.csv"
+
+
+def test_a_named_format_reads_a_file_of_any_name(tmp_path: Path) -> None:
+    write_raw_cross(tmp_path, np.full((4, 3), 0.5))
+    (tmp_path / "geno_data_1.txt").rename(tmp_path / "mine.txt")
+    assert read(tmp_path / "mine.txt", format="barcoded_cross").dosage.shape == (4, 3)
+
+
+def test_an_array_of_no_known_part_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "geno_rest.npy", np.zeros((2, 2)))
+    with pytest.raises(DataError, match=r"must be called geno_train\.npy"):
+        read(tmp_path / "geno_rest.npy", format="split_folder")
 
 
 def test_a_named_format_that_the_folder_does_not_hold_is_refused(tmp_path: Path) -> None:

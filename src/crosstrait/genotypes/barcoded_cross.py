@@ -23,13 +23,15 @@ FILE_NAME = re.compile(r"geno_data(_(?P<part>\w+))?\.txt(\.gz)?")
 
 def find(path: Path) -> Path | None:
     """Return ``path`` if it is one of the genotype files or a folder that holds some."""
-    return path if genotype_files(path) else None
+    files = [path] if path.is_file() else path.iterdir()
+    return path if any(FILE_NAME.fullmatch(file.name) for file in files) else None
 
 
 def genotype_files(path: Path) -> list[Path]:
-    """Return the genotype files at ``path``, parts in the order of their numbers."""
-    files = [path] if path.is_file() else list(path.iterdir())
-    found = {file: FILE_NAME.fullmatch(file.name) for file in files}
+    """Return the genotype files in a folder in the order of their numbers; a file is its own."""
+    if path.is_file():
+        return [path]
+    found = {file: FILE_NAME.fullmatch(file.name) for file in path.iterdir()}
     parts = {file: match["part"] or "" for file, match in found.items() if match}
     return sorted(parts, key=lambda file: (len(parts[file]), parts[file]))
 

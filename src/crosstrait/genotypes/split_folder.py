@@ -93,6 +93,8 @@ def read(path: Path) -> Genotypes:
         have different numbers of loci.
     """
     files = part_files(path, "geno")
+    if not files:
+        raise DataError(f"{path} must be called geno_train.npy, geno_val.npy or geno_test.npy")
     arrays = {part: open_array(file) for part, file in files.items()}
     first = next(iter(arrays))
     n_loci = arrays[first].shape[1]

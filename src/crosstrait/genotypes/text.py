@@ -14,7 +14,7 @@ from typing import Self
 
 from crosstrait.errors import DataError, StorageError, nearest
 
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
 _NOT_A_TABLE = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
@@ -106,7 +106,7 @@ class TextReader:
         return line
 
     def blocks(self) -> Iterator[Block]:
-        """Take the rest of the file, a few megabytes of whole lines at a time."""
+        """Take the rest of the file, about a megabyte of whole lines at a time."""
         while True:
             self._fill(1)
             if not self._rest:
