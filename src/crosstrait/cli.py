@@ -298,14 +298,9 @@ def _run(experiment: Any, *, out: Path, executor: str = "local", workers: int = 
 
 
 def _conclude(result: Result, page: Path) -> int:
-    from crosstrait.report.folder import RunFolder
     from crosstrait.report.table import leaderboard_table
 
-    console, left = _out(), RunFolder.read(result.folder)
-    protocol = str(left.experiment["protocol"])
-    console.print(
-        leaderboard_table(left.leaderboard, comparison=left.comparison, protocol=protocol)
-    )
+    _out().print(leaderboard_table(result.folder))
     trained = f"{result.n_trained} trained, {result.n_cached} found finished"
     _say(f"runs: {trained}, {len(result.failures)} failed")
     for failure in result.failures:
@@ -336,10 +331,14 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def _out() -> Console:
     from rich.console import Console
 
-    return Console()
+    return Console(width=None if sys.stdout.isatty() else 120)  # files are not 80 columns wide
 
 
 def _err() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+if __name__ == "__main__":
+    main()

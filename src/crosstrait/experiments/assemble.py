@@ -14,6 +14,7 @@ from crosstrait.evaluation.cells import concat_cells, read_cells, write_cells
 from crosstrait.evaluation.comparison import compare
 from crosstrait.evaluation.leaderboard import leaderboard
 from crosstrait.evaluation.scores import score
+from crosstrait.experiments.audit import audit
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.provenance import command, machine, now, versions
@@ -75,6 +76,7 @@ def assemble(
             "written": now(),
             "protocol": experiment.models[0].train.protocol,
             "panel": describe_panel(at.panel),
+            "audit": audit(at.panel, at.splits, traits=_traits(runs)),
             "splits": [describe_split(split, fold) for fold, split in enumerate(at.splits)],
             "runs": [
                 {
@@ -113,7 +115,7 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "n_samples": int(panel.sizes["samples"]),
         "n_loci": int(panel.sizes["variants"]),
         "n_traits": int(panel.sizes["traits"]),
-        "traits": [str(name) for name in panel["trait_name"].values],
+        "trait_names": [str(name) for name in panel["trait_name"].values],
         "n_measured": measured.sum(axis=0).tolist(),
         "n_complete_samples": int(measured.all(axis=1).sum()),
     }
@@ -130,6 +132,10 @@ def describe_split(split: Split, fold: int) -> dict[str, Any]:
         "n_validation": len(split.validation),
         "n_test": len(split.test),
     }
+
+
+def _traits(runs: Sequence[Run]) -> list[str]:
+    return list(dict.fromkeys(trait for run in runs for trait in run.traits))
 
 
 def _own_cells(run: Run, folder: Path) -> pd.DataFrame:

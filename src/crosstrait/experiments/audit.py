@@ -1,0 +1,109 @@
+"""What could make an experiment look better than it is, looked for and put into words."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crosstrait.errors import listed
+from crosstrait.panel.schema import Panel, row_blocks
+from crosstrait.split.manifest import Split
+
+
+def audit(panel: Panel, splits: Sequence[Split], *, traits: Sequence[str]) -> list[str]:
+    """Return sentences on samples shared between parts, twins, groups and missing cells.
+
+    Parameters
+    ----------
+    panel, splits
+        The data, and the split of every fold.
+    traits
+        The traits that are predicted.
+    """
+    return [
+        *_coverage(panel, splits),
+        *_twins(panel, splits),
+        *_groups(panel, splits),
+        *_holes(panel, traits),
+    ]
+
+
+def _coverage(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
+    # Split refuses a sample in two parts; this says how the parts cover the panel.
+    yield "No sample is in two of the parts train, validation and test of a split."
+    tested = np.zeros(panel.sizes["samples"], dtype=np.intp)
+    for split in splits:
+        np.add.at(tested, split.rows(panel, "test"), 1)
+    if splits[0].pooled and (tested == 1).all():
+        yield "Every sample is tested exactly once."
+    else:
+        n_tested = int((tested > 0).sum())
+        yield f"{n_tested:,} of {tested.size:,} samples are tested at least once."
+
+
+def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
+    """Say how many test samples have the same calls as a sample that was learned from."""
+    genotype = _genotype_number(panel)
+    n_test, twins = 0, []
+    for split in splits:
+        learned = np.concatenate([split.rows(panel, "train"), split.rows(panel, "validation")])
+        test = split.rows(panel, "test")
+        n_test += test.size
+        shared = test[np.isin(genotype[test], genotype[learned])]
+        twins += panel["sample_id"].values[shared].tolist()
+    if twins:
+        yield (
+            f"{len(twins):,} of {n_test:,} tests are of a sample whose genotype a sample that was "
+            f"learned from has too, such as {listed(dict.fromkeys(twins), most=3)}."
+        )
+    else:
+        yield "No test sample has the genotype of a sample that was learned from."
+
+
+def _groups(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
+    if "sample_group" not in panel:
+        return
+    group = panel["sample_group"].values
+    split_up: dict[str, None] = {}
+    for split in splits:
+        test = set(group[split.rows(panel, "test")].tolist())
+        split_up |= dict.fromkeys(sorted(test & set(group[split.rows(panel, "train")].tolist())))
+    if split_up:
+        yield (
+            f"{len(split_up)} groups have samples in training and in test, such as "
+            f"{listed(split_up, most=3)}: the scores do not say how a new group is predicted."
+        )
+    else:
+        yield "No group has samples in training and in test."
+
+
+def _holes(panel: Panel, traits: Sequence[str]) -> Iterator[str]:
+    calls = panel["call_dosage"].values
+    n_missing = sum(int(np.isnan(rows).sum()) for _, rows in row_blocks(calls))
+    if n_missing:
+        yield (
+            f"{n_missing:,} of {calls.size:,} genotype calls are missing; each fold fills them "
+            f"with means of its training samples."
+        )
+    chosen = np.isin(panel["trait_name"].values, list(traits))
+    measured = ~np.isnan(panel["trait_value"].values[:, chosen])
+    if not measured.all():
+        yield (
+            f"{int(measured.sum()):,} of {measured.size:,} trait cells are measured, and "
+            f"{int(measured.all(axis=1).sum()):,} of {len(measured):,} samples have every trait."
+        )
+
+
+def _genotype_number(panel: Panel) -> NDArray[np.intp]:
+    """Return (N,) numbers that are equal for samples with equal calls at every locus."""
+    numbers: dict[bytes, int] = {}
+    seen = []
+    for _, rows in row_blocks(panel["call_dosage"].values):
+        filled = np.where(np.isnan(rows), rows.dtype.type(-1), rows)
+        for row in np.ascontiguousarray(filled):
+            digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+            seen.append(numbers.setdefault(digest, len(numbers)))
+    return np.asarray(seen, dtype=np.intp)
