@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from crosstrait.errors import DataError
 from crosstrait.genotypes import text
 from crosstrait.genotypes.memory import RowStore
-from crosstrait.genotypes.number_rows import Ids, append_rows, take_header
+from crosstrait.genotypes.number_rows import append_rows, take_header
 from crosstrait.genotypes.text import TextReader
+from crosstrait.genotypes.unique import Ids
 
 NUMBER = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),

@@ -212,6 +212,14 @@ CASES: dict[str, tuple[Build, list[str]]] = {
         plain(genotypes="id,snp1,snp2\n"),
         ["genotypes.csv", "header but no rows"],
     ),
+    "only a header and a blank line": (
+        plain(genotypes="id,snp1,snp2\n\n"),
+        ["genotypes.csv", "header but no rows"],
+    ),
+    "a row of delimiters": (
+        plain(genotypes=GENOTYPES + ",,,\n"),
+        ["genotypes.csv, line 6", "''", "no genotype"],
+    ),
     "only a header of traits": (plain(traits="id,t\n"), ["traits.csv", "header but no rows"]),
     "ids in Latin-1": (
         raw("traits.csv", "id,t\ns1,1\nsé,2\n".encode("latin-1")),

@@ -14,9 +14,10 @@ import numpy as np
 from crosstrait.errors import DataError
 from crosstrait.genotypes.loci import SNP_LIST_COLUMNS, read_loci
 from crosstrait.genotypes.memory import RowStore
-from crosstrait.genotypes.number_rows import Header, Ids, append_rows, check_columns
+from crosstrait.genotypes.number_rows import Header, append_rows, check_columns
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.genotypes.text import TextReader
+from crosstrait.genotypes.unique import Ids
 
 FILE_NAME = re.compile(r"geno_data(_(?P<part>\w+))?\.txt(\.gz)?")
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from crosstrait.errors import DataError
 from crosstrait.genotypes.memory import require_memory
-from crosstrait.genotypes.number_rows import MISSING, Ids, check_names
+from crosstrait.genotypes.number_rows import MISSING
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.genotypes.text import TextReader, decode, split_fields
+from crosstrait.genotypes.unique import Ids, check_names
 
 FILE_NAME = re.compile(r"BYxRM_GenoData\.txt(\.gz)?")
 

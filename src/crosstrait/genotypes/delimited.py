@@ -10,9 +10,10 @@ import numpy as np
 from crosstrait.errors import DataError, listed
 from crosstrait.genotypes.loci import Loci, beside, read_loci, unplaced
 from crosstrait.genotypes.memory import RowStore
-from crosstrait.genotypes.number_rows import Ids, append_rows, check_columns, take_header
+from crosstrait.genotypes.number_rows import append_rows, check_columns, take_header
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.genotypes.text import TextReader
+from crosstrait.genotypes.unique import Ids
 
 FILE_NAME = re.compile(r"genotypes\.(csv|tsv|txt)(\.gz)?")
 

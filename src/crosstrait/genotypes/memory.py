@@ -61,6 +61,11 @@ class RowStore:
         self._filled = 0
         self.column_has_value = np.zeros(width, dtype=bool)
 
+    @property
+    def height(self) -> int:
+        """How many rows there are so far."""
+        return self._filled
+
     def expect(self, height: float, *, source: Path) -> None:
         """Make room for ``height`` rows in all, if the memory has it."""
         require_memory((height, self._data.shape[1]), self._data.dtype, source=source)

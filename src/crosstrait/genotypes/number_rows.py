@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from crosstrait.genotypes.text import (
     sniff_delimiter,
     split_fields,
 )
+from crosstrait.genotypes.unique import Ids, check_names
 
 MISSING = ("", "NA", "-")
 """What stands for a missing number, beside ``nan`` in any case."""
@@ -38,31 +38,6 @@ class Header:
     names: list[str]
 
 
-@dataclass
-class Ids:
-    """The ids met so far, each with the place where it stands."""
-
-    places: dict[str, tuple[Path, int]] = field(default_factory=dict)
-
-    def add(self, name: str, *, path: Path, line: int) -> None:
-        """Note an id.
-
-        Raises
-        ------
-        DataError
-            If it is empty or was met before.
-        """
-        if not name:
-            raise DataError(f"{path}, line {line}, column 1: the id is empty")
-        if name in self.places:
-            other, before = self.places[name]
-            where = f"line {before}" if other == path else f"{other}, line {before}"
-            raise DataError(
-                f"{path}, line {line}, column 1: id {name!r} occurs again; the first is on {where}"
-            )
-        self.places[name] = (path, line)
-
-
 def take_header(reader: TextReader) -> Header:
     """Take the first line of a table as the names of its columns.
 
@@ -71,41 +46,19 @@ def take_header(reader: TextReader) -> Header:
     Raises
     ------
     DataError
-        If a name is empty or occurs twice, or no row follows.
+        If there is no delimiter, or a name is empty or occurs twice.
     """
     lines = reader.peek(2)
     delimiter = sniff_delimiter(lines, path=reader.path)
-    if len(lines) < 2:
-        raise DataError(f"{reader.path} has a header but no rows")
-    first, second = (
+    first, *others = (
         split_fields(line, delimiter=delimiter, path=reader.path, line=1 + i)
         for i, line in enumerate(lines)
     )
     reader.take_line()
-    nameless_ids = len(second) == len(first) + 1 and second[-1]
-    names = first if nameless_ids else first[1:]
+    ids_are_nameless = any(len(row) == len(first) + 1 and row[-1] for row in others)
+    names = first if ids_are_nameless else first[1:]
     check_names(names, path=reader.path)
     return Header(delimiter, names)
-
-
-def check_names(names: Sequence[str], *, path: Path) -> None:
-    """Check the names that a header gives to columns 2, 3, ...
-
-    Raises
-    ------
-    DataError
-        If a name is empty or occurs twice.
-    """
-    seen: dict[str, int] = {}
-    for column, name in enumerate(names, start=2):
-        if not name.strip():
-            raise DataError(f"{path}, line 1, column {column}: the name is empty")
-        if name in seen:
-            raise DataError(
-                f"{path}, line 1: column name {name!r} occurs twice, in columns {seen[name]} "
-                f"and {column}"
-            )
-        seen[name] = column
 
 
 def append_rows(
@@ -156,13 +109,15 @@ def append_rows(
 
 
 def check_columns(store: RowStore, *, header: Header, kind: Kind, path: Path) -> None:
-    """Check that each column of a table that was read whole has a value.
+    """Check that a table that was read whole has rows, and each of its columns a value.
 
     Raises
     ------
     DataError
         With the number and name of the first column that has none.
     """
+    if store.height == 0:
+        raise DataError(f"{path} has a header but no rows")
     empty = np.flatnonzero(~store.column_has_value)
     if empty.size:
         k = int(empty[0])
@@ -233,7 +188,7 @@ def _cut_by_line(block: Block, header: Header, path: Path) -> tuple[NDArray[np.i
     texts: list[str] = []
     n_fields = len(header.names) + 1
     for i, data in enumerate(block.data.split(b"\n")):
-        if not data.strip():
+        if not data:
             continue
         line = block.line + i
         fields = split_fields(data, delimiter=header.delimiter, path=path, line=line)

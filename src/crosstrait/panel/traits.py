@@ -14,13 +14,13 @@ from crosstrait.genotypes import letters, split_folder
 from crosstrait.genotypes.memory import RowStore
 from crosstrait.genotypes.number_rows import (
     Header,
-    Ids,
     append_rows,
     check_columns,
     take_header,
 )
 from crosstrait.genotypes.table import StringArray
 from crosstrait.genotypes.text import TextReader
+from crosstrait.genotypes.unique import Ids
 
 ENVIRONMENTS = (
     "23C",

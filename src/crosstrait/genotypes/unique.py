@@ -1,0 +1,54 @@
+"""Names that must be there and differ: row ids and column headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crosstrait.errors import DataError
+
+
+@dataclass
+class Ids:
+    """The ids met so far, each with the place where it stands."""
+
+    places: dict[str, tuple[Path, int]] = field(default_factory=dict)
+
+    def add(self, name: str, *, path: Path, line: int) -> None:
+        """Note an id.
+
+        Raises
+        ------
+        DataError
+            If it is empty or was met before.
+        """
+        if not name:
+            raise DataError(f"{path}, line {line}, column 1: the id is empty")
+        if name in self.places:
+            other, before = self.places[name]
+            where = f"line {before}" if other == path else f"{other}, line {before}"
+            raise DataError(
+                f"{path}, line {line}, column 1: id {name!r} occurs again; the first is on {where}"
+            )
+        self.places[name] = (path, line)
+
+
+def check_names(names: Sequence[str], *, path: Path) -> None:
+    """Check the names that a header gives to columns 2, 3, ...
+
+    Raises
+    ------
+    DataError
+        If a name is empty or occurs twice.
+    """
+    seen: dict[str, int] = {}
+    for column, name in enumerate(names, start=2):
+        if not name.strip():
+            raise DataError(f"{path}, line 1, column {column}: the name is empty")
+        if name in seen:
+            raise DataError(
+                f"{path}, line 1: column name {name!r} occurs twice, in columns {seen[name]} "
+                f"and {column}"
+            )
+        seen[name] = column
