@@ -143,8 +143,9 @@ class Fitted:
     def _predict(self, calls: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         size = self._block_rows()
         predicted = np.empty((len(rows), len(self.trait_names)))
-        # An empty block still checks the number of loci.
-        for first in range(0, max(1, len(rows)), size):
+        if not len(rows):
+            self.encoder.encode(calls, rows=rows)  # checks the number of loci all the same
+        for first in range(0, len(rows), size):
             block = slice(first, first + size)
             predicted[block] = self._standardised(self.encoder.encode(calls, rows=rows[block]))
         return self.scaler.unscale(predicted)
