@@ -144,6 +144,23 @@ def test_a_server_that_sends_another_part_than_asked_for_is_not_believed(
     assert "Range" not in site.requests("/f")[2]
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        Answer(body=BODY, wrong_range=True),
+        Answer(body=BODY, etag='"2"', ignore_if_range=True),
+    ],
+    ids=["another part", "another version"],
+)
+def test_a_part_that_does_not_fit_is_refused_before_it_is_taken(
+    site: Site, to: Path, second: Answer
+) -> None:
+    url = site.serve("/f", Answer(body=BODY, break_after=100_000), second)
+    with pytest.raises(DownloadError, match="it sent another part than the one asked for"):
+        fetch(url, to, patience=Patience(tries=2, backoff_seconds=0.01))
+    assert left_behind(to) == set()
+
+
 def test_a_part_that_was_already_whole_is_used(site: Site, to: Path) -> None:
     url = site.serve("/f", Answer(body=BODY, lie=100))
     fetch(url, to)  # the second request asks beyond the end and gets 416

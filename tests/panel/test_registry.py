@@ -23,6 +23,7 @@ from crosstrait.errors import DataError, DownloadError, SettingsError, StorageEr
 from crosstrait.panel.catalogue import DataFile, Dataset, RecordArchive
 from crosstrait.panel.download import Patience
 from crosstrait.panel.registry import dataset, datasets, locate, open_dataset
+from crosstrait.panel.sources import load_panel
 from support.bad_server import Answer, Site, bad_server
 
 HASTY = Patience(stall_seconds=2.0, tries=2, backoff_seconds=0.01)
@@ -173,6 +174,20 @@ def test_the_stated_sizes_are_those_of_the_real_files(real_data: Path) -> None:
         next(lines)
         assert len(next(lines).split(",")[0]) == known.n_loci
         assert sum(1 for _ in lines) + 1 == known.n_samples
+
+
+def test_the_real_set_makes_the_same_panel_fetched_as_from_the_own_folder(
+    site: Site, real_data: Path
+) -> None:
+    known = dataset("bbq_li")
+    served = []
+    for file in known.files:
+        own = file.find(real_data / "bbq_li")
+        assert own is not None
+        body = own.read_bytes() if own.name == file.name else gzip.decompress(own.read_bytes())
+        served.append(dataclasses.replace(file, url=site.serve(f"/{file.name}", Answer(body=body))))
+    fetched = locate(dataclasses.replace(known, files=tuple(served)), patience=HASTY)
+    assert load_panel(fetched).digest == load_panel(real_data / "bbq_li").digest
 
 
 # The user's own copy

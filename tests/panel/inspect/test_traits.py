@@ -63,7 +63,7 @@ def test_a_value_just_within_the_bound_is_no_outlier() -> None:
 
 def test_where_most_values_are_the_same_outliers_are_measured_in_sd() -> None:
     y = np.zeros(200)
-    y[:3] = 1
+    y[:3] = 10
     y[9] = 50
     assert one(y).outliers == ("sample_9",)
 
@@ -81,7 +81,7 @@ def test_the_noise_ceiling_is_what_the_standard_errors_leave() -> None:
 
 
 def test_standard_errors_count_only_where_the_trait_was_measured() -> None:
-    y, se = np.array([1.0, 2, 3, np.nan]), np.array([[0.1], [np.nan], [0.3], [77]])
+    y, se = np.array([np.nan, 1.0, 2, 3]), np.array([[77], [0.1], [np.nan], [0.3]])
     summary = one(y, trait_se=se)
     assert summary.n_standard_errors == 2
     assert summary.noise_share == pytest.approx((0.01 + 0.09) / 2 / np.var([1, 2, 3]))
