@@ -216,6 +216,14 @@ def test_a_network_that_overflows_on_validation_samples_only_is_told_too() -> No
     assert outcome.failure.startswith("the validation loss after is not finite at step 5 of epoch")
 
 
+def test_weights_that_overflow_in_the_last_step_are_told_too() -> None:
+    config = training(
+        max_epochs=1, batch_size=1000, keep="last", learning_rate=1e30, weight_decay=1e30
+    )
+    [outcome] = train_network([replicate(0)], cross(n_validation=0), config)
+    assert outcome.failure == "the weights are not finite after the last step"
+
+
 def linear(seed: int) -> MemberTask:
     """A network of PyTorch's own, which knows nothing of members."""
     torch.manual_seed(seed)

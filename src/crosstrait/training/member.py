@@ -104,7 +104,8 @@ class Member:
         if self.config.gradient_clip:
             nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+        for parameter in self.parameters:
+            parameter.grad = None
         self.n_steps += 1
         if isinstance(self.schedule, OneCycleLR):
             self.schedule.step()
@@ -148,6 +149,8 @@ class Member:
             self.network.load_state_dict(self.best)
         else:
             self.swap_average()
+        if not all(p.isfinite().all() for p in self.parameters) and self.failure is None:
+            self.fail("the weights are not finite after the last step")
         return self.network.eval().cpu()
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
