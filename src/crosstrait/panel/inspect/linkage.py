@@ -134,7 +134,8 @@ def _r2(
 ) -> FloatArray:
     """Return (len(here), len(there)) squared correlations, NaN for loci that do not vary."""
     r = _unit(calls, rows, here).T @ _unit(calls, rows, there)
-    return np.square(r, dtype=np.float64)
+    squared: FloatArray = np.square(r, dtype=np.float64)
+    return squared
 
 
 def _unit(
