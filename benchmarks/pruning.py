@@ -73,7 +73,7 @@ def main() -> None:
     result = json.loads(done.stdout)
     table = "\n".join(
         [
-            "| samples | loci | stored as | cores | kept | seconds | CPU seconds | peak memory, GiB |",
+            "| samples | loci | stored as | cores | kept | seconds | CPU seconds | peak GiB |",
             "|---|---|---|---|---|---|---|---|",
             f"| {n_samples:,} | {n_loci:,} | {options.dtype} | {os.cpu_count()} "
             f"| {result['kept']:,} | {result['seconds']:.0f} "
