@@ -55,7 +55,7 @@ def main() -> None:
     result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     table = "\n".join(
         [
-            "| samples | loci | traits | cores | seconds | CPU seconds | peak GiB | attainable R2 |",
+            "| samples | loci | traits | cores | seconds | CPU seconds | peak GiB | reachable R2 |",
             "|---|---|---|---|---|---|---|---|",
             f"| {config['n_samples']:,} | {config['n_loci']:,} | {config['n_traits']} "
             f"| {os.cpu_count()} | {result['seconds']:.1f} "
