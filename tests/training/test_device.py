@@ -80,3 +80,15 @@ def test_as_many_members_train_together_as_memory_holds() -> None:
     )
     assert many == pytest.approx(100 * few, rel=0.2)
     assert members_at_once(network, n_loci=6, batch=10**12, device=CPU) == 1
+
+
+def test_a_process_with_some_of_the_cores_takes_their_share_of_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def members(threads: int) -> int:
+        torch.set_num_threads(threads)
+        return members_at_once(replicate(0).network, n_loci=6, batch=10**4, device=CPU)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    assert members(1) == pytest.approx(members(2) / 2, abs=1)
+    assert members(3) == members(2)

@@ -12,6 +12,7 @@ import pytest
 from crosstrait.errors import DataError, StorageError
 from crosstrait.panel.schema import from_arrays
 from crosstrait.split.manifest import from_ids
+from crosstrait.training.config import TrainConfig
 from crosstrait.training.fit import fit
 from crosstrait.training.fitted import Fitted, load_model
 
@@ -73,6 +74,11 @@ def test_prediction_in_blocks_is_prediction_at_once(
     whole = fitted.predict(DOSAGE)
     monkeypatch.setattr(Fitted, "_block_rows", lambda _: 7)
     np.testing.assert_allclose(fitted.predict(DOSAGE), whole, rtol=1e-5)
+
+
+def test_a_model_trained_on_a_gpu_predicts_without_one(fitted: Fitted) -> None:
+    elsewhere = dataclasses.replace(fitted, train_config=TrainConfig(device="cuda"))
+    np.testing.assert_allclose(elsewhere.predict(DOSAGE), fitted.predict(DOSAGE), rtol=1e-4)
 
 
 def test_samples_of_a_panel_are_predicted_by_row(ridge: Fitted) -> None:

@@ -91,6 +91,11 @@ class CheckpointFile:
             return None
 
 
+def under(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names start with ``prefix``, without it."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
 def remove_checkpoints(folder: Path) -> None:
     """Delete the checkpoints in ``folder``, whose training is done and saved."""
     for path in folder.glob("checkpoint-*.safetensors"):

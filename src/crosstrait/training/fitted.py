@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
-from safetensors import numpy as safetensors_numpy
 from torch import nn
 
 from crosstrait.errors import CrosstraitError, DataError, StorageError
@@ -28,32 +22,7 @@ from crosstrait.panel.schema import Panel
 from crosstrait.split.scaling import TraitScaler
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.device import choose_device
-
-FORMAT = 1
-_CONFIG, _WEIGHTS, _HISTORY = "config.json", "model.safetensors", "history.csv"
-
-# The columns of history.csv and what they hold.
-HISTORY_COLUMNS: Mapping[str, type] = {
-    "epoch": int,
-    "train_loss": float,
-    "val_loss": float,
-    "val_r2": float,
-    "learning_rate": float,
-    "seconds": float,
-    "member": str,
-}
-
-
-def history_table(epochs: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return one row an epoch and member, with the columns of ``history.csv``."""
-    return pd.DataFrame(
-        {
-            name: pd.Series(
-                [kind("nan" if epoch[name] == "" else epoch[name]) for epoch in epochs], dtype=kind
-            )
-            for name, kind in HISTORY_COLUMNS.items()
-        }
-    )
+from crosstrait.training.model_files import CONFIG, history_table, read_model, write_model
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,7 +122,9 @@ class Fitted:
     def _standardised(self, X: NDArray[np.float32]) -> NDArray[Any]:
         if isinstance(self.predictor, Estimator):
             return self.predictor.predict(X)
-        device = choose_device(self.train_config)
+        # A model that was trained on a GPU predicts without one too.
+        wanted = "cpu" if self.train_config.device == "cpu" else "auto"
+        device = choose_device(TrainConfig(device=wanted))
         networks = [network.to(device).eval() for network in self.predictor]
         genotypes = torch.from_numpy(X).to(device).expand(len(networks), -1, -1)
         with torch.no_grad():
@@ -175,12 +146,7 @@ class Fitted:
         StorageError
             If the folder cannot be written.
         """
-        folder = Path(folder)
-        weights = safetensors_numpy.save(
-            {name: np.ascontiguousarray(array) for name, array in self._arrays().items()}
-        )
-        content = {
-            "format": FORMAT,
+        settings = {
             "model": self.config.model_dump(mode="json"),
             "train": self.train_config.model_dump(mode="json"),
             "trait_names": self.trait_names,
@@ -190,18 +156,8 @@ class Fitted:
             "panel_digest": self.panel_digest,
             "split_digest": self.split_digest,
             "n_networks": 0 if isinstance(self.predictor, Estimator) else len(self.predictor),
-            "weights_sha256": hashlib.sha256(weights).hexdigest(),
         }
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / _WEIGHTS, weights)
-            _write(folder / _HISTORY, self.history.to_csv(index=False).encode())
-            _write(folder / _CONFIG, text.encode())
-        except OSError as error:
-            raise StorageError(
-                f"the model could not be saved in {folder}: {error.strerror or error}"
-            ) from None
+        write_model(Path(folder), settings=settings, arrays=self._arrays(), history=self.history)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays = {f"encoder.{name}": array for name, array in self.encoder.state().items()}
@@ -224,43 +180,30 @@ def load_model(folder: str | Path) -> Fitted:
         If there is no model in ``folder``, or its files do not belong together.
     """
     folder = Path(folder)
+    settings, arrays, history = read_model(folder)
     try:
-        content = json.loads((folder / _CONFIG).read_text())
-        weights = (folder / _WEIGHTS).read_bytes()
-        if content["format"] != FORMAT:
-            raise StorageError(
-                f"{folder} holds a model of format {content['format']}, this version of "
-                f"crosstrait reads format {FORMAT}"
-            )
-        if hashlib.sha256(weights).hexdigest() != content["weights_sha256"]:
-            raise StorageError(
-                f"{folder / _WEIGHTS} is not the file that {_CONFIG} was written with (their "
-                f"SHA-256 differ); save the model again"
-            )
-        return _restore(content, safetensors_numpy.load(weights), folder / _HISTORY)
-    except FileNotFoundError as error:
-        raise StorageError(f"there is no saved model in {folder}: no {error.filename}") from None
+        return _restore(settings, arrays, history)
     except CrosstraitError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise StorageError(f"{folder} holds no readable model: {error}") from None
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise StorageError(f"{folder} holds no readable model: {error!r}") from None
 
 
 def _restore(
-    content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], history: Path
+    settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], history: pd.DataFrame
 ) -> Fitted:
     encoder = GenotypeEncoder.from_state(_under("encoder.", arrays))
-    config = parse_model(content["model"], where=_CONFIG)
-    names = tuple(content["trait_names"])
+    config = parse_model(settings["model"], where=CONFIG)
+    names = tuple(settings["trait_names"])
     sizes = {
         "n_loci": len(encoder.columns),
         "n_traits": 1 if config.single_trait else len(names),
     }
     predictor: Estimator | tuple[nn.Module, ...]
     with torch.random.fork_rng(devices=[]):
-        if content["n_networks"]:
+        if settings["n_networks"]:
             networks = []
-            for i in range(content["n_networks"]):
+            for i in range(settings["n_networks"]):
                 network = config.build(**sizes)
                 assert isinstance(network, nn.Module)
                 own = _under(f"model.{i}.", arrays)
@@ -274,24 +217,18 @@ def _restore(
             predictor = estimator
     return Fitted(
         config=config,
-        train_config=TrainConfig.parse(content["train"], where=_CONFIG),
+        train_config=TrainConfig.parse(settings["train"], where=CONFIG),
         encoder=encoder,
         scaler=TraitScaler.from_state(_under("scaler.", arrays)),
         trait_names=names,
-        seed=content["seed"],
+        seed=settings["seed"],
         predictor=predictor,
-        history=_read_history(history),
-        metrics={k: np.nan if v is None else v for k, v in content["metrics"].items()},
-        train_seconds=content["train_seconds"],
-        panel_digest=content["panel_digest"],
-        split_digest=content["split_digest"],
+        history=history,
+        metrics={k: np.nan if v is None else v for k, v in settings["metrics"].items()},
+        train_seconds=settings["train_seconds"],
+        panel_digest=settings["panel_digest"],
+        split_digest=settings["split_digest"],
     )
-
-
-def _read_history(path: Path) -> pd.DataFrame:
-    # Not pandas: it would take a trait called NA for a missing value.
-    with path.open(newline="", encoding="utf-8") as lines:
-        return history_table(list(csv.DictReader(lines)))
 
 
 def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -300,12 +237,3 @@ def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
 
 def _json(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
+from crosstrait.training.checkpoint import under
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.progress import EpochDone
 
@@ -177,13 +178,13 @@ class Member:
     def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
         self.generator.set_state(tensors["generator"])
-        self.network.load_state_dict(_under("weight.", tensors))
+        self.network.load_state_dict(under("weight.", tensors))
         device = self.rows.device
-        self.best = {k: v.to(device) for k, v in _under("best.", tensors).items()}
+        self.best = {k: v.to(device) for k, v in under("best.", tensors).items()}
         for i, average in enumerate(self.average):
             average.copy_(tensors[f"average.{i}"])
         moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("optimizer.", tensors).items():
+        for name, tensor in under("optimizer.", tensors).items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = tensor
         self.optimizer.load_state_dict({"state": moments, "param_groups": values["groups"]})
@@ -222,7 +223,3 @@ class Member:
                 min_lr=config.minimum_rate,
             )
         return None
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

@@ -9,19 +9,21 @@ import torch
 from torch import Tensor, nn
 
 # What a pass may fill with activations: the rest is for data, gradients and other programs.
-_SHARE = 0.25
+_SHARE = 0.5
 
 
 def members_at_once(network: nn.Module, *, n_loci: int, batch: int, device: torch.device) -> int:
     """Return how many networks like ``network`` can train together on ``batch`` samples each.
 
     At least 1. The answer depends on the machine's total memory, not on what is free just now,
-    so that a resumed training groups its members as before.
+    so that a resumed training groups its members as before. A process that was given some of the
+    cores takes that share of the memory, since others have the rest.
     """
     if device.type == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
+        total: float = torch.cuda.get_device_properties(device).total_memory
     else:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        total = memory * min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
     return max(1, int(_SHARE * total / max(1, batch * activation_bytes(network, n_loci=n_loci))))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from crosstrait.models.members import forward_members
-from crosstrait.training.checkpoint import CheckpointFile, State
+from crosstrait.training.checkpoint import CheckpointFile, State, under
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.data import DeviceData
 from crosstrait.training.loss import (
@@ -24,6 +24,7 @@ from crosstrait.training.loss import (
 )
 from crosstrait.training.member import Member
 from crosstrait.training.progress import EpochDone, Progress
+from crosstrait.training.steps import StepRecord
 
 
 class JointTraining(LightningModule):
@@ -62,11 +63,7 @@ class JointTraining(LightningModule):
         self.epoch = 0
         self.next_step = 0
         self.n_batches = max(member.n_batches for member in members)
-        # One row a step, one column a member, read once an epoch: no step waits for the device.
-        shape = (self.n_batches, len(members))
-        self.step_loss = torch.zeros(shape, device=data.X.device)
-        self.step_cells = torch.zeros(shape, device=data.X.device)
-        self.step_rate = np.zeros(shape)
+        self.steps = StepRecord(self.n_batches, len(members), device=data.X.device)
         traits = [member.task.traits for member in members]
         every = tuple(range(data.Y.shape[1]))
         self._traits = (
@@ -135,10 +132,9 @@ class JointTraining(LightningModule):
             part = squared_error(self._forward(active, rows_part), target_part)
             self.manual_backward((part / cells.clamp(min=1)).sum())
             error += part.detach()
-        self.step_loss[batch, active] = error / cells.clamp(min=1)
-        self.step_cells[batch, active] = cells.float()
+        rates = [self.members[m].learning_rate for m in active]
+        self.steps.write(batch, active, loss=error / cells.clamp(min=1), cells=cells, rates=rates)
         for m in active:
-            self.step_rate[batch, m] = self.members[m].learning_rate
             self.members[m].step()
 
     def on_train_batch_end(self, outputs: object, batch: int, batch_idx: int) -> None:  # noqa: ARG002
@@ -172,7 +168,7 @@ class JointTraining(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Judge the epoch of every member, save, and stop when all are done."""
-        loss, cells = self.step_loss.double().cpu().numpy(), self.step_cells.double().cpu().numpy()
+        loss, cells = self.steps.losses()
         val_loss, val_r2 = self._validation_scores()
         for m, member in enumerate(self.members):
             if member.stopped:
@@ -189,7 +185,7 @@ class JointTraining(LightningModule):
                 train_loss=float(np.average(loss[:steps, m], weights=cells[:steps, m])),
                 val_loss=float(val_loss[m]),
                 val_r2=float(val_r2[m]),
-                learning_rate=float(self.step_rate[steps - 1, m]),
+                learning_rate=self.steps.rate(steps - 1, m),
                 seconds=self.seconds,
             )
             member.end_epoch(done)
@@ -205,14 +201,10 @@ class JointTraining(LightningModule):
         """Write the checkpoint, where there is one to write."""
         if self.checkpoint is None:
             return
-        tensors = {
-            "step_loss": self.step_loss,
-            "step_cells": self.step_cells,
-            "step_rate": torch.from_numpy(self.step_rate),
-            "random": torch.get_rng_state(),
-        }
-        if self.step_loss.is_cuda:
-            tensors["random_cuda"] = torch.cuda.get_rng_state(self.step_loss.device)
+        tensors = {f"steps.{name}": tensor for name, tensor in self.steps.state().items()}
+        tensors["random"] = torch.get_rng_state()
+        if self.data.X.is_cuda:
+            tensors["random_cuda"] = torch.cuda.get_rng_state(self.data.X.device)
         members = []
         for m, member in enumerate(self.members):
             own, values = member.state()
@@ -232,19 +224,12 @@ class JointTraining(LightningModule):
         state = None if self.checkpoint is None else self.checkpoint.load()
         if state is None:
             return
-        self.step_loss.copy_(state.tensors["step_loss"])
-        self.step_cells.copy_(state.tensors["step_cells"])
-        self.step_rate[:] = state.tensors["step_rate"].numpy()
+        self.steps.load_state(under("steps.", state.tensors))
         torch.set_rng_state(state.tensors["random"])
-        if self.step_loss.is_cuda:
-            torch.cuda.set_rng_state(state.tensors["random_cuda"], self.step_loss.device)
+        if self.data.X.is_cuda:
+            torch.cuda.set_rng_state(state.tensors["random_cuda"], self.data.X.device)
         for m, member in enumerate(self.members):
-            own = {
-                name.removeprefix(f"{m}."): tensor
-                for name, tensor in state.tensors.items()
-                if name.startswith(f"{m}.")
-            }
-            member.load_state(own, state.values["members"][m])
+            member.load_state(under(f"{m}.", state.tensors), state.values["members"][m])
         self.epoch, self.next_step = state.values["epoch"], state.values["next_step"]
         self._seconds_before = state.values["seconds"]
         self._started = time.monotonic()
@@ -308,7 +293,7 @@ class JointTraining(LightningModule):
             return None
         return (
             f"{what} is not finite at step {step} of epoch {self.epoch + 1} "
-            f"(learning rate {self.step_rate[step - 1, m]:g})"
+            f"(learning rate {self.steps.rate(step - 1, m):g})"
         )
 
     def _save_is_due(self) -> bool:

@@ -19,9 +19,10 @@ from crosstrait.training.checkpoint import CheckpointFile
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.data import DeviceData
 from crosstrait.training.device import choose_device
-from crosstrait.training.fitted import Fitted, history_table
+from crosstrait.training.fitted import Fitted
 from crosstrait.training.member import MemberTask
 from crosstrait.training.memory import members_at_once
+from crosstrait.training.model_files import history_table
 from crosstrait.training.network import Outcome, train_network
 from crosstrait.training.preparation import Prepared
 from crosstrait.training.progress import EpochDone, Progress
