@@ -25,8 +25,8 @@ class Answer:
         Mean R2 rows of the best model, the next, and ridge; None where there is none.
     over_runner_up, over_baseline
         The best model's paired differences to them.
-    n_traits
-        How many traits the mean is over.
+    traits
+        The traits that the mean is over.
     """
 
     best: LeaderboardRow | None
@@ -34,7 +34,7 @@ class Answer:
     baseline: LeaderboardRow | None
     over_runner_up: ComparisonRow | None
     over_baseline: ComparisonRow | None
-    n_traits: int
+    traits: tuple[str, ...]
 
     @property
     def is_clear(self) -> bool:
@@ -47,8 +47,12 @@ class Answer:
         best = self.best
         if best is None:
             return "No model has a score over all traits, so none can be called the best."
-        over = "one trait" if self.n_traits == 1 else f"{count(self.n_traits)} traits"
-        reach = f"{'R²' if self.n_traits == 1 else 'mean R²'} {fixed(best.mean)} over {over}"
+        r2 = fixed(best.mean)
+        reach = (
+            f"R² {r2} on {self.traits[0]}"
+            if len(self.traits) == 1
+            else f"mean R² {r2} over {count(len(self.traits))} traits"
+        )
         verdict = "predicts best" if self.is_clear else "scores highest, but not surely best"
         parts = [f"{best.model} {verdict if self.runner_up else 'is alone'}: {reach}"]
         runner_up, baseline = self.over_runner_up, self.over_baseline
@@ -85,7 +89,7 @@ def find_answer(leaderboard: pd.DataFrame, *, comparison: pd.DataFrame) -> Answe
         baseline=baseline,
         over_runner_up=_over(comparison, best, runner_up),
         over_baseline=_over(comparison, best, baseline),
-        n_traits=len({row.trait for row in rows} - {MEAN}),
+        traits=tuple(dict.fromkeys(row.trait for row in rows if row.trait != MEAN)),
     )
 
 

@@ -7,22 +7,23 @@ figures than a journal's column.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from crosstrait.evaluation.comparison import difference_rows
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
 from crosstrait.report.numbers import MINUS, duration, fixed, interval_text, spread
 from crosstrait.report.style import (
+    BLUE,
     INK,
+    MM,
     MUTED,
+    PAPER,
     figure_style,
     light_grid,
     model_colours,
@@ -32,7 +33,6 @@ from crosstrait.report.svg import TIP
 
 _LOWEST_R2 = -0.25
 _BAR_MM = (1.7, 7.0)
-_MOST_CURVES = 12
 _TIME_TICKS = [
     *(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
     *(60, 180, 600, 1800, 3600, 3 * 3600, 10 * 3600, 30 * 3600, 100 * 3600),
@@ -47,7 +47,7 @@ def r2_by_trait(
     Parameters
     ----------
     leaderboard
-        The leaderboard; where a model has no SD (one replicate) its 95 % interval is drawn.
+        The leaderboard; where no model has an SD (one replicate) the 95 % intervals are drawn.
     published
         Columns ``model, trait, r2``: marked by a line across the bar of that model and trait.
     width_mm
@@ -58,43 +58,58 @@ def r2_by_trait(
     Bars stop at R2 = -0.25; what lies lower is written at the bar. Traits are in the published
     order where some are published, otherwise by the best model's R2.
     """
-    rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
+    rows = [
+        row
+        for row in leaderboard_rows(leaderboard, metric="r2")
+        if row.trait != MEAN and math.isfinite(row.mean)
+    ]
     models = list(dict.fromkeys(row.model for row in rows))
     known = _published(published)
     traits = _trait_order(rows, known)
-    colours = model_colours(models)
+    every = model_colours(leaderboard["model"].unique())
+    colours = {model: every[model] for model in models}
     inner = width_mm - 16
     slot = len(models) + 1
     per_row = max(1, min(len(traits), int(inner / (slot * _BAR_MM[0]))))
     n_rows = math.ceil(len(traits) / per_row)
     per_row = math.ceil(len(traits) / n_rows)
-    used = min(width_mm, 16 + per_row * slot * _BAR_MM[1])
+    used = min(width_mm, max(90.0, 16 + per_row * slot * _BAR_MM[1]))
     table = {(row.model, row.trait): row for row in rows}
-    low, high = _r2_limits(rows)
+    of_sd = any(math.isfinite(row.sd) for row in rows)
+    low, high = _r2_limits(rows, of_sd=of_sd)
     with figure_style():
         figure = new_figure(width_mm=used, height_mm=10 + n_rows * (50 if n_rows > 1 else 62))
         grid = figure.subplots(n_rows, 1, squeeze=False, sharey=True)[:, 0]
         for axes, start in zip(grid, range(0, len(traits), per_row), strict=True):
             shown = traits[start : start + per_row]
             for m, model in enumerate(models):
-                for place, trait in enumerate(shown):
-                    x = place + (m - (len(models) - 1) / 2) / slot
-                    if (model, trait) in table:
-                        _bar(axes, x, 1 / slot, table[model, trait], colours[model])
-                        if (model, trait) in known:
-                            _published_mark(axes, x, 1 / slot, known[model, trait])
+                offset = (m - (len(models) - 1) / 2) / slot
+                bars = {
+                    place + offset: table[model, trait]
+                    for place, trait in enumerate(shown)
+                    if (model, trait) in table
+                }
+                _draw_bars(axes, bars, width=1 / slot, colour=colours[model], of_sd=of_sd)
+                for x, row in bars.items():
+                    if (model, row.trait) in known:
+                        _published_mark(axes, x, 1 / slot, known[model, row.trait])
             axes.set_xlim(-0.6, per_row - 0.4)
             axes.set_ylim(low, high)
             axes.set_ylabel("R²")
             light_grid(axes, axis="y")
             axes.axhline(0, color=MUTED, linewidth=0.6)
             _trait_ticks(axes, shown, slot_mm=(used - 16) / per_row)
-        _legend(figure, colours, published=bool(known))
+        _legend(figure, colours, published=bool(set(known) & set(table)))
     return figure
 
 
 def trait_differences(
-    comparison: pd.DataFrame, *, model: str, other: str, width_mm: float = 180
+    comparison: pd.DataFrame,
+    *,
+    model: str,
+    other: str,
+    colour: str = BLUE,
+    width_mm: float = 180,
 ) -> Figure:
     """Draw how much better ``model`` is than ``other`` on each trait, with paired intervals.
 
@@ -104,12 +119,13 @@ def trait_differences(
         The table of `crosstrait.evaluation.compare`, which has this pair in either order.
     model, other
         The pair; differences are R2 of ``model`` minus R2 of ``other``.
+    colour
+        Of the marks.
     """
     found = difference_rows(comparison, model=model, other=other, metric="r2")
     rows = sorted(
         (row for row in found if row.trait != MEAN), key=lambda row: (-row.difference, row.trait)
     )
-    colour = model_colours([model])[model]
     columns = 1 if len(rows) <= 24 else 2
     per_column = math.ceil(len(rows) / columns)
     with figure_style():
@@ -130,7 +146,7 @@ def trait_differences(
                     "o",
                     markersize=4,
                     color=colour,
-                    markerfacecolor=colour if sure else "white",
+                    markerfacecolor=colour if sure else PAPER,
                     markeredgewidth=1.0,
                 )
                 text = interval_text(row.ci_low, row.ci_high, sign=True)
@@ -151,7 +167,7 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
         if row.trait == MEAN and row.train_seconds > 0 and math.isfinite(row.mean)
     ]
     rows.sort(key=lambda row: (row.train_seconds, row.model))
-    front = [row for k, row in enumerate(rows) if row.mean >= max(r.mean for r in rows[: k + 1])]
+    front = [row for row in rows if not any(_beats(other, row) for other in rows)]
     colours = model_colours(leaderboard["model"].unique())
     with figure_style():
         figure = new_figure(width_mm=width_mm, height_mm=min(85, 0.62 * width_mm))
@@ -191,41 +207,14 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
         axes.set_xticks(ticks, [duration(t) for t in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("Time of one training")
-        axes.set_ylabel("Mean R²")
+        axes.set_ylabel("R²" if leaderboard["trait"].nunique() <= 2 else "Mean R²")
     return figure
 
 
-def learning_curves(histories: dict[str, list[pd.DataFrame]], *, width_mm: float = 180) -> Figure:
-    """Draw training and validation loss by epoch, a panel a model, the best epoch marked.
-
-    Parameters
-    ----------
-    histories
-        model -> histories, each with columns ``epoch, train_loss, val_loss`` of one network.
-        Of more than 12 networks the median and the middle 80 % are drawn.
-    """
-    models = list(histories)
-    colours = model_colours(models)
-    columns = min(3, len(models))
-    n_rows = math.ceil(len(models) / columns)
-    with figure_style():
-        figure = new_figure(width_mm=min(width_mm, columns * 80), height_mm=6 + 48 * n_rows)
-        grid = figure.subplots(n_rows, columns, squeeze=False).ravel()
-        for axes in grid[len(models) :]:
-            axes.set_visible(False)
-        for axes, model in zip(grid, models, strict=False):
-            _curves(axes, histories[model], colours[model])
-            axes.set_title(model, loc="left", fontweight="bold")
-            axes.set_xlabel("Epoch")
-            light_grid(axes, axis="y")
-        grid[0].set_ylabel("Loss (standardised MSE)")
-        handles = [
-            grid[0].plot([], [], color=INK, linewidth=1.4, label="validation")[0],
-            grid[0].plot([], [], color=INK, linewidth=1.0, dashes=(3, 2), label="training")[0],
-            grid[0].plot([], [], "o", color=INK, markersize=4, label="best epoch")[0],
-        ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=3)
-    return figure
+def _beats(row: LeaderboardRow, other: LeaderboardRow) -> bool:
+    """Whether ``row`` is as cheap and as good as ``other``, and better in one of them."""
+    cheaper, better = row.train_seconds <= other.train_seconds, row.mean >= other.mean
+    return cheaper and better and (row.train_seconds, row.mean) != (other.train_seconds, other.mean)
 
 
 def _published(table: pd.DataFrame | None) -> dict[tuple[str, str], float]:
@@ -248,43 +237,47 @@ def _trait_order(rows: list[LeaderboardRow], known: dict[tuple[str, str], float]
     return sorted(traits, key=lambda trait: -best[trait])
 
 
-def _r2_limits(rows: list[LeaderboardRow]) -> tuple[float, float]:
-    means = [row.mean for row in rows if math.isfinite(row.mean)]
-    ends = [end for row in rows for end in _whisker(row) if math.isfinite(end)]
+def _r2_limits(rows: list[LeaderboardRow], *, of_sd: bool) -> tuple[float, float]:
+    means = [row.mean for row in rows]
+    ends = [end for row in rows for end in (row.mean, *_whisker(row, of_sd=of_sd)) if end == end]
     low, high = min([0.0, *means]), max([0.1, *ends])
     return max(_LOWEST_R2, 1.1 * low), min(1.0, 1.05 * high)
 
 
-def _whisker(row: LeaderboardRow) -> tuple[float, float]:
-    """Return the ends of the error bar: SD over replicates, the interval where there is none."""
-    if math.isfinite(row.sd):
+def _whisker(row: LeaderboardRow, *, of_sd: bool) -> tuple[float, float]:
+    if of_sd:
         return row.mean - row.sd, row.mean + row.sd
     return row.ci_low, row.ci_high
 
 
-def _bar(axes: Axes, x: float, width: float, row: LeaderboardRow, colour: str) -> None:
-    if math.isnan(row.mean):
-        return
-    (bar,) = axes.bar(x, max(row.mean, _LOWEST_R2), width * 0.94, color=colour)
-    value = f"{fixed(row.mean)} {spread(row.sd)}".strip()
-    interval = interval_text(row.ci_low, row.ci_high)
-    bar.set_gid(f"{TIP}{row.trait}, {row.model}: R\u00b2 {value} ({interval})")
-    if row.mean < _LOWEST_R2:
-        axes.annotate(
-            fixed(row.mean, digits=1),
-            (x, _LOWEST_R2),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center",
-            fontsize=5,
-            rotation=90,
-        )
-        return
-    axes.vlines(x, *_whisker(row), color=INK, linewidth=0.8)
+def _draw_bars(
+    axes: Axes, bars: dict[float, LeaderboardRow], *, width: float, colour: str, of_sd: bool
+) -> None:
+    """Draw one model's bars, by their places on the x axis."""
+    heights = [max(row.mean, _LOWEST_R2) for row in bars.values()]
+    drawn = axes.bar(list(bars), heights, width * 0.94, color=colour)
+    for x, row, bar in zip(bars, bars.values(), drawn, strict=True):
+        value = f"{fixed(row.mean)} {spread(row.sd)}".strip()
+        interval = interval_text(row.ci_low, row.ci_high)
+        bar.set_gid(f"{TIP}{row.trait}, {row.model}: R\u00b2 {value} ({interval})")
+        if row.mean < _LOWEST_R2:
+            axes.annotate(
+                fixed(row.mean, digits=1),
+                (x, _LOWEST_R2),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=5,
+                rotation=90,
+            )
+    ends = {x: _whisker(row, of_sd=of_sd) for x, row in bars.items() if row.mean >= _LOWEST_R2}
+    ends = {x: pair for x, pair in ends.items() if math.isfinite(pair[0])}
+    if ends:
+        axes.vlines(list(ends), *zip(*ends.values(), strict=True), color=INK, linewidth=0.8)
 
 
 def _published_mark(axes: Axes, x: float, width: float, value: float) -> None:
-    axes.hlines(value, x - 0.62 * width, x + 0.62 * width, color="white", linewidth=2.4)
+    axes.hlines(value, x - 0.62 * width, x + 0.62 * width, color=PAPER, linewidth=2.4)
     (mark,) = axes.plot(
         [x - 0.62 * width, x + 0.62 * width], [value, value], color=INK, linewidth=1.2
     )
@@ -310,48 +303,8 @@ def _legend(figure: Figure, colours: dict[str, str], *, published: bool) -> None
     ]
     if published:
         handles.append(Line2D([], [], color=INK, linewidth=1.2, label="published value"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(5, len(handles)))
-
-
-def _curves(axes: Axes, tables: list[pd.DataFrame], colour: str) -> None:
-    columns: dict[str, dict[str, Any]] = {
-        "val_loss": {"linewidth": 1.4},
-        "train_loss": {"linewidth": 1.0, "dashes": (3, 2)},
-    }
-    shown = []
-    for name, look in columns.items():
-        wide = pd.concat([t.set_index("epoch")[name] for t in tables], axis=1).sort_index()
-        wide = wide.dropna(how="all")
-        if wide.empty:
-            continue
-        if len(tables) > _MOST_CURVES:
-            quantiles = wide.quantile([0.1, 0.5, 0.9], axis=1)
-            axes.fill_between(
-                wide.index, *quantiles.to_numpy()[[0, 2]], color=colour, alpha=0.2, linewidth=0
-            )
-            axes.plot(wide.index, quantiles.loc[0.5], color=colour, **look)
-        else:
-            axes.plot(wide.index, wide, color=colour, alpha=0.8, **look)
-        shown.append(wide.to_numpy())
-    watched = [table for table in tables if table["val_loss"].notna().any()]
-    if len(watched) > _MOST_CURVES:
-        middle = pd.concat(watched).groupby("epoch")["val_loss"].median()
-        best = round(float(np.median([_best(table)[0] for table in watched])))
-        points = [(best, float(middle.loc[best]))]
-    else:
-        points = [_best(table) for table in watched]
-    for epoch, loss in points:
-        (point,) = axes.plot([epoch], [loss], "o", color=colour, markersize=4)
-        point.set_gid(f"{TIP}best epoch {epoch}: {fixed(loss)}")
-    if shown:
-        values = np.concatenate([part.ravel() for part in shown])
-        values = values[np.isfinite(values)]
-        low, high = values.min(), np.quantile(values, 0.98)
-        axes.set_ylim(low - 0.06 * (high - low), high + 0.1 * (high - low))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-
-
-def _best(table: pd.DataFrame) -> tuple[int, float]:
-    """Return the epoch of the lowest validation loss, and the loss."""
-    place = int(np.nanargmin(table["val_loss"]))
-    return int(table["epoch"].iloc[place]), float(table["val_loss"].iloc[place])
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=max(1, int(figure.get_figwidth() / MM // 32)),
+    )

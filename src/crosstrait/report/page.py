@@ -18,7 +18,7 @@ from crosstrait.report import numbers, plates
 from crosstrait.report.answer import find_answer
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.standings import Standing, standings
-from crosstrait.report.style import model_colours
+from crosstrait.report.style import BLUE, model_colours
 from crosstrait.report.svg import THEMED
 
 REPORT = "report.html"
@@ -76,11 +76,14 @@ def _content(folder: RunFolder) -> dict[str, Any]:
     rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
     traits = _in_panel_order(list(dict.fromkeys(row.trait for row in rows)), experiment)
     cells, best = folder.cells, answer.best.model if answer.best else None
+    colours = model_colours(line.model for line in lines)
     figures = {
         "scores": plates.scores_plate(leaderboard) if rows else None,
-        "differences": plates.difference_plates(folder.comparison, answer),
+        "differences": plates.difference_plates(
+            folder.comparison, answer=answer, colour=colours.get(best or "", BLUE)
+        ),
         "frontier": plates.frontier_plate(leaderboard),
-        "curves": plates.curves_plate(folder.runs),
+        "curves": plates.curves_plate(folder.runs, colours=colours),
         "density": None,
         "missing": None,
         "correlations": None,
@@ -95,10 +98,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "answer": answer,
         "standings": lines,
         "axis": _axis(lines),
-        "colours": {
-            model: THEMED.get(colour, colour)
-            for model, colour in model_colours(line.model for line in lines).items()
-        },
+        "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
         "with_sd": any(math.isfinite(line.sd) for line in lines),
         "with_ceiling": any(math.isfinite(line.ceiling_share) for line in lines),
         "above_ceiling": _above_ceiling(leaderboard),
@@ -108,13 +108,19 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "runs": folder.runs,
         "experiment": experiment,
         "settings": _flat(experiment.get("experiment", {})),
+        "n_missing_cells": _n_missing_cells(experiment.get("panel", {})),
         "complete_cases": experiment.get("protocol") == "complete-cases",
     }
 
 
 def _title(experiment: Mapping[str, Any]) -> str:
-    data = experiment.get("experiment", {}).get("data", {})
-    return str(data.get("panel") or experiment.get("panel", {}).get("source") or "experiment")
+    return str(experiment.get("experiment", {}).get("name") or "an experiment")
+
+
+def _n_missing_cells(panel: Mapping[str, Any]) -> int | None:
+    if "n_measured" not in panel:
+        return None
+    return int(panel["n_samples"] * panel["n_traits"] - sum(panel["n_measured"]))
 
 
 def _in_panel_order(traits: list[str], experiment: Mapping[str, Any]) -> list[str]:
@@ -135,6 +141,8 @@ def _axis(lines: list[Standing]) -> tuple[float, float] | None:
 
 def _above_ceiling(leaderboard: pd.DataFrame) -> list[str]:
     rows = above_ceiling(leaderboard)
+    if leaderboard["trait"].nunique() == 2:  # one trait and the mean, which is the same
+        rows = rows[rows["trait"] != MEAN]
     return [
         f"{model} on {'average' if trait == MEAN else trait} ({numbers.share(mean)})"
         for model, trait, mean in zip(rows["model"], rows["trait"], rows["mean"], strict=True)

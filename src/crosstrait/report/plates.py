@@ -13,7 +13,8 @@ from crosstrait.evaluation.leaderboard import MEAN, leaderboard_rows
 from crosstrait.evaluation.published import published_r2
 from crosstrait.evaluation.trait_correlation import trait_correlations
 from crosstrait.report.answer import Answer
-from crosstrait.report.figures import frontier, learning_curves, r2_by_trait, trait_differences
+from crosstrait.report.curves import best_epoch, learning_curves
+from crosstrait.report.figures import frontier, r2_by_trait, trait_differences
 from crosstrait.report.folder import RunRecord
 from crosstrait.report.maps import missing_map, observed_against_predicted, trait_correlation_map
 from crosstrait.report.numbers import count, fixed, share
@@ -56,7 +57,8 @@ def scores_plate(leaderboard: pd.DataFrame) -> Plate:
         else "the 95 % interval under resampling of the test samples"
     )
     caption = f"R² on the test cells by trait and model; thin lines are {bars}."
-    if published is not None:
+    own = {row.model for row in rows}
+    if published is not None and own & set(published["model"]):
         caption += (
             " Lines across bars are published values: other test samples, and partly another rule "
             "for missing traits, so a reference and no paired comparison."
@@ -72,15 +74,19 @@ def known_traits(leaderboard: pd.DataFrame) -> pd.DataFrame | None:
     return found.reset_index(drop=True) if len(found) else None
 
 
-def difference_plates(comparison: pd.DataFrame, answer: Answer) -> list[Plate]:
+def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) -> list[Plate]:
     """Draw the best model's gain on each trait over the runner-up and over ridge."""
-    if answer.best is None or answer.n_traits < 2:
+    if answer.best is None or len(answer.traits) < 2:
         return []
     leads = {row.other: row for row in (answer.over_runner_up, answer.over_baseline) if row}
     plates = []
     for k, other in enumerate(leads):
         figure = trait_differences(
-            comparison, model=answer.best.model, other=other, width_mm=_PAGE_MM
+            comparison,
+            model=answer.best.model,
+            other=other,
+            colour=colour,
+            width_mm=_PAGE_MM,
         )
         caption = (
             f"R² of {answer.best.model} minus R² of {other} on each trait, with the 95 % interval "
@@ -98,7 +104,7 @@ def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
     if len(timed) < 2:
         return None
     caption = (
-        "Mean R² (with its 95 % interval) against the time of one training, on a logarithmic "
+        "R² (with its 95 % interval) against the time of one training, on a logarithmic "
         "scale. The line joins the models that no cheaper model beats; their names are bold."
     )
     figure = frontier(leaderboard, width_mm=150)
@@ -116,7 +122,7 @@ def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
     return _plate(figure, "density", "Observed against predicted", caption)
 
 
-def curves_plate(runs: tuple[RunRecord, ...]) -> Plate | None:
+def curves_plate(runs: tuple[RunRecord, ...], *, colours: dict[str, str]) -> Plate | None:
     """Draw the learning curves of the networks."""
     histories: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
@@ -125,7 +131,7 @@ def curves_plate(runs: tuple[RunRecord, ...]) -> Plate | None:
     if not histories:
         return None
     stops = [
-        f"{model}: epoch {_span([_best_epoch(t) for t in tables])} "
+        f"{model}: epoch {_span([best_epoch(t)[0] for t in tables])} "
         f"of {_span([int(t['epoch'].max()) for t in tables])}"
         for model, tables in histories.items()
         if all(table["val_loss"].notna().any() for table in tables)
@@ -137,7 +143,7 @@ def curves_plate(runs: tuple[RunRecord, ...]) -> Plate | None:
     )
     if stops:
         caption += f" Best epochs: {'; '.join(stops)}."
-    figure = learning_curves(histories, width_mm=_PAGE_MM)
+    figure = learning_curves(histories, colours=colours, width_mm=_PAGE_MM)
     return _plate(figure, "curves", "Learning curves", caption)
 
 
@@ -181,10 +187,6 @@ def _plate(figure: Figure, name: str, title: str, caption: str) -> Plate:
     width = figure.get_size_inches()[0] / MM * _PIXELS_A_MM
     svg = inline_svg(figure, name=name, title=title, description=caption)
     return Plate(title=title, svg=Markup(svg), caption=caption, width_px=round(width))
-
-
-def _best_epoch(table: pd.DataFrame) -> int:
-    return int(table["epoch"].iloc[int(np.nanargmin(table["val_loss"]))])
 
 
 def _span(values: list[int]) -> str:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 INK = "#1b2027"
 MUTED = "#586271"
 LINE = "#d5dbe3"
+PAPER = "#ffffff"
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color); grey, not its black, for the baseline,
 # since black would be the loudest on a light page and invisible on a dark one.
@@ -30,15 +31,16 @@ _OWN = {
     "rijal": ORANGE,
     "canonical": VERMILLION,
     "transformer": BLUE,
+    "residual": PURPLE,
 }
-_FREE = (PURPLE, SKY, YELLOW)
+_FREE = (SKY, INK, YELLOW)
 
 MM = 1 / 25.4
 FONT_POINTS = 8.0
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib: the same layout everywhere
     "font.size": FONT_POINTS,
     "axes.titlesize": FONT_POINTS,
     "axes.labelsize": FONT_POINTS,
@@ -46,6 +48,7 @@ _SETTINGS: dict[Any, Any] = {
     "ytick.labelsize": FONT_POINTS - 1,
     "legend.fontsize": FONT_POINTS,
     "text.color": INK,
+    "text.parse_math": False,  # a "$" in a trait's name is a "$"
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
     "axes.linewidth": 0.6,
@@ -94,7 +97,7 @@ def model_colours(models: Iterable[str]) -> dict[str, str]:
     Examples
     --------
     >>> model_colours(["trees", "ours"])
-    {'trees': '#009e73', 'ours': '#cc79a7'}
+    {'trees': '#009e73', 'ours': '#56b4e9'}
     """
     names = list(models)
     free = [*_FREE, *(colour for name, colour in _OWN.items() if name not in names)]

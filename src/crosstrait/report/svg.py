@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from crosstrait.report.style import BLUE, INK, LINE, MUTED, SKY, figure_style
+from crosstrait.report.style import (
+    BLUE,
+    INK,
+    LINE,
+    MUTED,
+    ORANGE,
+    PAPER,
+    SKY,
+    YELLOW,
+    figure_style,
+)
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -21,8 +32,11 @@ THEMED = {
     INK: "var(--ink)",
     MUTED: "var(--muted)",
     LINE: "var(--line)",
+    PAPER: "var(--bg)",
     BLUE: "var(--blue)",
+    ORANGE: "var(--orange)",
     SKY: "var(--sky)",
+    YELLOW: "var(--yellow)",
 }
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 
@@ -30,7 +44,9 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 def svg_bytes(figure: Figure) -> bytes:
     """Return the figure as a stand-alone SVG file, without a date."""
     buffer = io.BytesIO()
-    with figure_style():
+    with figure_style(), warnings.catch_warnings():
+        # The reader's font draws the text, whatever signs matplotlib's own lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
 
@@ -87,7 +103,8 @@ def _mend(element: ElementTree.Element, name: str, referenced: set[str]) -> None
         element.set("id", f"{name}-{own}")
     href = element.attrib.pop(f"{{{_XLINK}}}href", None)
     if href is not None:
-        element.set("href", href.replace("#", f"#{name}-", 1) if href.startswith("#") else href)
+        inside = href.startswith("#")
+        element.set("href", f"#{name}-{href[1:]}" if inside else "".join(href.split()))
     for key, value in element.attrib.items():
         if key in ("d", "x", "y", "transform", "points", "width", "height"):
             value = _LONG_NUMBER.sub(_rounded, value)

@@ -1,0 +1,27 @@
+"""Colours and settings of figures."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import pytest
+
+from crosstrait.report.style import figure_style, model_colours
+
+
+def test_a_known_model_keeps_its_colour_whatever_its_company() -> None:
+    assert model_colours(["ridge", "ours"])["ridge"] == model_colours(["trees", "ridge"])["ridge"]
+
+
+@pytest.mark.parametrize("extra", [1, 2, 3])
+def test_the_models_of_a_usual_report_differ(extra: int) -> None:
+    known = ["ridge", "trees", "rijal", "canonical", "transformer", "residual"]
+    colours = model_colours([*known, *(f"own_{k}" for k in range(extra))])
+    assert len(set(colours.values())) == len(colours)
+
+
+def test_the_importing_program_keeps_its_own_settings() -> None:
+    before = dict(mpl.rcParams)
+    with figure_style():
+        assert mpl.rcParams["svg.fonttype"] == "none"
+        assert mpl.rcParams["pdf.fonttype"] == 42
+    assert dict(mpl.rcParams) == before

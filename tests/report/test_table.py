@@ -1,0 +1,46 @@
+"""The leaderboard in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from crosstrait.report.table import leaderboard_table
+from support.run_folder import write_run_folder
+
+
+def printed(folder: Path) -> str:
+    console = Console(width=140, record=True, file=(folder / "out.txt").open("w"))
+    console.print(leaderboard_table(folder))
+    console.file.close()
+    return console.export_text()
+
+
+def test_models_stand_in_order_with_interval_and_distance_to_the_best(tmp_path: Path) -> None:
+    text = printed(write_run_folder(tmp_path))
+    rows = [line for line in text.splitlines() if line.startswith("│")]
+    assert [row.split()[1] for row in rows] == ["transformer", "trees", "canonical", "ridge"]
+    assert "best" in rows[0]
+    assert " to " in rows[1]
+    assert "\u2212" in rows[1]
+    assert "±" in rows[1]
+    assert "±" not in rows[3]
+    assert "transformer" in text.splitlines()[-1] or "transformer" in text.splitlines()[-2]
+
+
+def test_the_ceiling_has_a_column_only_where_there_is_one(tmp_path: Path) -> None:
+    with_errors = printed(write_run_folder(tmp_path / "a", standard_error=0.5))
+    assert "of ceiling" in with_errors
+    assert "%" in with_errors
+    assert "of ceiling" not in printed(write_run_folder(tmp_path / "b"))
+
+
+def test_complete_cases_are_said_above_the_numbers(tmp_path: Path) -> None:
+    text = printed(write_run_folder(tmp_path, protocol="complete-cases"))
+    assert "complete cases only" in text.splitlines()[0]
+
+
+def test_a_lost_run_is_said_below(tmp_path: Path) -> None:
+    text = printed(write_run_folder(tmp_path, lost=("trees", 1, 1)))
+    assert "trees: runs are missing" in text
