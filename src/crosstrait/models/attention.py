@@ -6,13 +6,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
+_NORM_EPS = 1e-5  # of layer norms, PyTorch's default
+_VECTOR = 16  # float32 values of the widest CPU registers
+
 
 def linear(units: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return ``units @ weight + bias`` for every member.
 
     Shapes: units (M, ..., d_in), weight (M, d_in, d_out), bias (M, d_out).
     """
-    rows = units.flatten(1, -2)  # (M, rows, d_in)
+    rows = units.reshape(len(units), -1, units.shape[-1])  # (M, rows, d_in)
     if bias is None:
         mapped = torch.bmm(rows, weight)
     else:
@@ -29,8 +32,21 @@ def layer_norm(units: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return F.layer_norm(units, width) * weight.view(shape) + bias.view(shape)
 
 
+def scaled_tokens(X: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+    """Return loadings (M, B, L) and centred loci (M, L, d) whose products are normed tokens.
+
+    The layer norm of the token g E_i (before its weight and bias) is the genotype's share
+    ``g / sqrt(g^2 var(E_i) + eps)`` of ``E_i - mean(E_i)``: a fixed vector, scaled.
+    """
+    centred = embedding - embedding.mean(dim=-1, keepdim=True)
+    variance = centred.square().mean(dim=-1).unsqueeze(1)  # (M, 1, L)
+    return X * torch.rsqrt(X.square() * variance + _NORM_EPS), centred
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float = 1.0) -> Tensor:
     """Return ``softmax(scale * query @ key.T) @ value`` over the last two dimensions.
+
+    The scores are never held whole: PyTorch's fused attention makes them in blocks.
 
     Parameters
     ----------
@@ -39,4 +55,17 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float = 1.0) -> 
     scale
         1 for the published unscaled attention, ``1 / sqrt(d)`` for the usual one.
     """
-    return F.scaled_dot_product_attention(query, key, value, scale=scale)
+    # The fused kernels take exactly four dimensions, and fall back to whole scores for others.
+    lead = query.shape[:-2]
+    folded = [
+        pad_width(part.flatten(0, -4) if part.ndim > 3 else part.view(-1, 1, *part.shape[-2:]))
+        for part in (query, key, value)
+    ]
+    attended = F.scaled_dot_product_attention(*folded, scale=scale)
+    return attended[..., : value.shape[-1]].view(*lead, -1, value.shape[-1])
+
+
+def pad_width(units: Tensor) -> Tensor:
+    """Widen the last dimension with zeros to a multiple of 16 where that makes CPU products fast."""
+    missing = -units.shape[-1] % _VECTOR
+    return F.pad(units, (0, missing)) if missing and units.device.type == "cpu" else units

@@ -9,9 +9,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from crosstrait.models.attention import attend, layer_norm, linear
+from crosstrait.models.attention import attend, layer_norm, linear, scaled_tokens
 from crosstrait.models.base import ModelConfig
+from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
+from crosstrait.models.pooled_attention import attend_mean
 
 
 class CanonicalConfig(ModelConfig):
@@ -90,24 +92,68 @@ class Canonical(MemberNetwork):
 
     def members_forward(self, weights: Mapping[str, Tensor], X: Tensor, drop: Dropout) -> Tensor:
         """Return the outputs (M, B, T)."""
-        config = self.config
-        scale = config.embedding_dim**-0.5 if config.scaled_attention else 1.0
-        by_layer = {
-            name: weight.unbind(1)
-            for name, weight in weights.items()
-            if name.startswith(("query", "key", "value", "norm"))
-        }
-        tokens = X.unsqueeze(-1) * weights["embedding"].unsqueeze(1)  # (M, B, L, d)
-        for layer in range(config.n_layers):
-            own = {name: weight[layer] for name, weight in by_layer.items()}
-            units = tokens
-            if config.layer_norm:
-                units = layer_norm(units, own["norm_weight"], own["norm_bias"])
-            query, key, value = (
-                linear(units, own[f"{name}_weight"], own[f"{name}_bias"])
-                for name in ("query", "key", "value")
-            )
-            attended = attend(query, key, value, scale=scale)
-            tokens = tokens + attended if config.skip_connections and layer > 0 else attended
-        pooled = drop(tokens.mean(dim=2))  # (M, B, d)
-        return linear(pooled, weights["readout_weight"], weights["readout_bias"])
+        names = [name for name in weights if name.startswith(("query", "key", "value", "norm"))]
+        by_layer = zip(*(weights[name].unbind(1) for name in names), strict=True)
+        first, *others = (
+            _Layer(self.config, dict(zip(names, own, strict=True))) for own in by_layer
+        )
+        tokens = first.of_loci(X, weights["embedding"])  # (M, B, L, d)
+        for layer in others[:-1]:
+            tokens = layer.of_tokens(tokens)
+        pooled = others[-1].pooled(tokens) if others else tokens.mean(dim=2)  # (M, B, d)
+        # A bias of the keys adds a constant to all scores of a query, which no softmax shows; it
+        # is left out above and gets its zero gradient here.
+        bias = weights["readout_bias"] + 0.0 * weights["key_bias"].sum((1, 2)).unsqueeze(-1)
+        return linear(drop(pooled), weights["readout_weight"], bias)
+
+
+class _Layer:
+    """One attention layer of M members: weights (M, d, d) and biases (M, d) by name."""
+
+    def __init__(self, config: CanonicalConfig, weights: Mapping[str, Tensor]) -> None:
+        self.config = config
+        self.weights = weights
+        self.scale = config.embedding_dim**-0.5 if config.scaled_attention else 1.0
+        # (x Wq + bq)(y Wk)^T = (x Wq Wk^T + bq Wk^T) y^T: the keys are the tokens themselves.
+        key = weights["key_weight"].mT
+        self.query_weight = weights["query_weight"] @ key
+        self.query_bias = (weights["query_bias"].unsqueeze(1) @ key).squeeze(1)
+        self.value_weight, self.value_bias = weights["value_weight"], weights["value_bias"]
+
+    def of_loci(self, X: Tensor, embedding: Tensor) -> Tensor:
+        """Return the tokens (M, B, L, d) after this layer as the first one, without skip."""
+        loadings, loci, query_bias, value_bias = X, embedding, self.query_bias, self.value_bias
+        if self.config.layer_norm:
+            loadings, loci = scaled_tokens(X, embedding)
+            loci = loci * self.weights["norm_weight"].unsqueeze(1)
+            constant = self.weights["norm_bias"]
+            query_bias = linear(constant, self.query_weight, self.query_bias)
+            value_bias = linear(constant, self.value_weight, self.value_bias)
+        tokens = attend_loci(
+            loadings,
+            (loci @ self.query_weight).unsqueeze(1),
+            loci.unsqueeze(1),
+            (loci @ self.value_weight).unsqueeze(1),
+            query_bias.unsqueeze(1),
+            scale=self.scale,
+        )
+        return tokens + value_bias[:, None, None]
+
+    def of_tokens(self, tokens: Tensor) -> Tensor:
+        """Return the tokens (M, B, L, d) after this layer."""
+        units, query = self._units_and_query(tokens)
+        value = linear(units, self.value_weight, self.value_bias)
+        attended = attend(query, units, value, scale=self.scale)
+        return tokens + attended if self.config.skip_connections else attended
+
+    def pooled(self, tokens: Tensor) -> Tensor:
+        """Return the mean over loci (M, B, d) of the tokens after this layer."""
+        units, query = self._units_and_query(tokens)
+        pooled = attend_mean(query, units, units, scale=self.scale)
+        attended = linear(pooled, self.value_weight, self.value_bias)
+        return tokens.mean(dim=2) + attended if self.config.skip_connections else attended
+
+    def _units_and_query(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        if self.config.layer_norm:
+            tokens = layer_norm(tokens, self.weights["norm_weight"], self.weights["norm_bias"])
+        return tokens, linear(tokens, self.query_weight, self.query_bias)

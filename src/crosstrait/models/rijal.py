@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from crosstrait.errors import SettingsError
 from crosstrait.models.attention import attend, linear
 from crosstrait.models.base import ModelConfig
+from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 
 
@@ -76,11 +76,15 @@ class Rijal(MemberNetwork):
 
     def members_forward(self, weights: Mapping[str, Tensor], X: Tensor, drop: Dropout) -> Tensor:  # noqa: ARG002
         """Return the outputs (M, B, 1); the model has no dropout."""
-        tokens = X.unsqueeze(-1) * weights["embedding"].unsqueeze(1)  # (M, B, L, d-1)
-        tokens = F.pad(tokens, (0, 1), value=1.0)  # (M, B, L, d)
+        embedding = weights["embedding"]
         maps = (weights[name].unbind(1) for name in ("query", "key", "value"))
-        for query, key, value in zip(*maps, strict=True):
-            projected = linear(tokens, torch.cat([query, key, value], dim=-1))
-            tokens = attend(*projected.chunk(3, dim=-1))
+        first, *others = zip(*maps, strict=True)
+        # The last row of a map meets the constant component of every token.
+        query, key, value = ((embedding @ own[:, :-1]).unsqueeze(1) for own in first)
+        constant = [own[:, -1:] for own in first]
+        tokens = attend_loci(X, query, key, value, constant[0]) + constant[2].unsqueeze(1)
+        for layer in others:
+            projected = linear(tokens, torch.cat(layer, dim=-1))
+            tokens = attend(*projected.chunk(3, dim=-1))  # (M, B, L, d)
         readout = weights["readout"].flatten(1).unsqueeze(-1)  # (M, L d, 1)
         return linear(tokens.flatten(2), readout, weights["offset"])

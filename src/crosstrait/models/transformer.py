@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from crosstrait.models.attention import attend, layer_norm, linear
+from crosstrait.models.attention import attend, layer_norm, linear, scaled_tokens
 from crosstrait.models.base import ModelConfig
+from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 
 
@@ -111,8 +112,12 @@ class Transformer(MemberNetwork):
         tokens = X.unsqueeze(-1) * weights["embedding"].unsqueeze(1)  # (M, B, L, d)
         for layer in range(self.config.n_layers):
             own = {name: weight[layer] for name, weight in by_layer.items()}
-            units = layer_norm(tokens, own["attention_norm_weight"], own["attention_norm_bias"])
-            tokens = tokens + drop(self._attention(units, own))
+            if layer == 0:
+                attended = self._attention_to_loci(X, weights["embedding"], own)
+            else:
+                attended = self._attention(tokens, own)
+            out = linear(attended, own["attention_out_weight"], own["attention_out_bias"])
+            tokens = tokens + drop(out)
             units = layer_norm(tokens, own["feedforward_norm_weight"], own["feedforward_norm_bias"])
             hidden = linear(units, own["feedforward_in_weight"], own["feedforward_in_bias"])
             hidden = drop(F.relu(hidden))
@@ -123,13 +128,32 @@ class Transformer(MemberNetwork):
         pooled = drop(units.mean(dim=2))  # (M, B, d)
         return linear(pooled, weights["readout_weight"], weights["readout_bias"])
 
-    def _attention(self, units: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+    def _attention_to_loci(self, X: Tensor, embedding: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """Return the attended heads (M, B, L, d) of the first layer."""
+        loadings, loci = scaled_tokens(X, embedding)
+        loci = loci * own["attention_norm_weight"].unsqueeze(1)
+        query, key, value = (
+            part.view(*part.shape[:-1], self.config.n_heads, -1).transpose(1, 2)
+            for part in (loci @ own["projection_weight"]).chunk(3, dim=-1)
+        )  # (M, heads, L, d / heads)
+        constant = linear(
+            own["attention_norm_bias"], own["projection_weight"], own["projection_bias"]
+        )
+        query_bias, _, value_bias = constant.chunk(3, dim=-1)
+        query_bias = query_bias.view(len(X), self.config.n_heads, -1)
+        attended = attend_loci(
+            loadings, query, key, value, query_bias, scale=query.shape[-1] ** -0.5
+        )
+        return attended + value_bias[:, None, None]
+
+    def _attention(self, tokens: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """Return the attended heads (M, B, L, d) of a later layer."""
         heads = self.config.n_heads
+        units = layer_norm(tokens, own["attention_norm_weight"], own["attention_norm_bias"])
         projected = linear(units, own["projection_weight"], own["projection_bias"])
         query, key, value = (
             part.view(*part.shape[:-1], heads, -1).transpose(2, 3)  # (M, B, heads, L, d / heads)
             for part in projected.chunk(3, dim=-1)
         )
         attended = attend(query, key, value, scale=query.shape[-1] ** -0.5)
-        attended = attended.transpose(2, 3).flatten(3)  # (M, B, L, d)
-        return linear(attended, own["attention_out_weight"], own["attention_out_bias"])
+        return attended.transpose(2, 3).flatten(3)
