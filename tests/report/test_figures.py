@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from crosstrait.evaluation.comparison import ComparisonRow
 from crosstrait.evaluation.leaderboard import LeaderboardRow
-from crosstrait.report.figures import frontier, r2_by_trait, trait_differences
+from crosstrait.report.figures import r2_by_trait, trait_differences
 from crosstrait.report.style import MM
 from crosstrait.report.svg import TIP
 
@@ -129,15 +129,3 @@ def test_a_pair_can_be_looked_at_from_either_side() -> None:
     figure = trait_differences(comparison(), model="ridge", other="trees")
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in points] == [0.03, -0.01, -0.03]
-
-
-def test_the_frontier_joins_the_models_that_none_beats() -> None:
-    table = board(
-        {"ridge": [0.40], "trees": [0.45], "canonical": [0.44], "slow": [0.45]},
-        seconds={"ridge": 1.0, "trees": 10.0, "canonical": 100.0, "slow": 1000.0},
-    )
-    (axes,) = frontier(table).axes
-    bold = {text.get_text() for text in axes.texts if text.get_fontweight() == "bold"}
-    assert bold == {"ridge", "trees"}
-    assert axes.get_xscale() == "log"
-    assert {text.get_text() for text in axes.texts} == {"ridge", "trees", "canonical", "slow"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from crosstrait.errors import StorageError
+from crosstrait.errors import DataError, StorageError
 from crosstrait.evaluation import published_r2
 from crosstrait.report.page import write_report
 from support.run_folder import ACCURACY, BYXRM_TRAITS, write_run_folder
@@ -175,6 +175,14 @@ def test_complete_cases_are_said_before_any_number_of_the_table(tmp_path: Path) 
     assert "(complete cases only)" in text
 
 
+def test_the_sd_is_said_to_be_over_splits_where_it_is(tmp_path: Path) -> None:
+    apart, _ = page(write_run_folder(tmp_path / "a", pooled=False))
+    pooled, _ = page(write_run_folder(tmp_path / "b", pooled=True))
+    assert "SD over replicates and splits" in apart
+    assert "SD over replicates and splits" not in pooled
+    assert "SD over replicates" in pooled
+
+
 def test_a_missing_run_is_said_at_the_leaderboard(tmp_path: Path) -> None:
     folder = write_run_folder(tmp_path, lost=("transformer", 1, 0))
     text, read = page(folder)
@@ -188,7 +196,7 @@ def test_a_model_above_the_noise_ceiling_is_flagged(tmp_path: Path) -> None:
     assert "Above the noise ceiling:" in text
     text, _ = page(write_run_folder(low, standard_error=0.3, accuracy={"ridge": 0.4}))
     assert "Above the noise ceiling:" not in text
-    assert "Of noise ceiling" in text
+    assert "Of ceiling" in text
 
 
 def test_published_values_stand_beside_the_traits_of_the_same_name(
@@ -216,6 +224,14 @@ def test_a_large_report_stays_far_below_four_megabytes(tmp_path: Path) -> None:
         resamples=20,
     )
     assert write_report(folder).stat().st_size < 1_500_000
+
+
+def test_predictions_of_another_run_are_refused(tmp_path: Path) -> None:
+    write_run_folder(tmp_path / "a")
+    write_run_folder(tmp_path / "b", trait_names=["other"])
+    (tmp_path / "b/predictions.parquet").replace(tmp_path / "a/predictions.parquet")
+    with pytest.raises(DataError, match="the two are of different runs"):
+        write_report(tmp_path / "a")
 
 
 def test_a_folder_that_no_run_wrote_is_left_as_it_is(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def learning_curves(
     columns = min(3, len(models))
     n_rows = math.ceil(len(models) / columns)
     with figure_style():
-        figure = new_figure(width_mm=min(width_mm, columns * 80), height_mm=6 + 48 * n_rows)
+        figure = new_figure(width_mm=min(width_mm, columns * 92), height_mm=6 + 48 * n_rows)
         grid = figure.subplots(n_rows, columns, squeeze=False).ravel()
         for axes in grid[len(models) :]:
             axes.set_visible(False)

@@ -52,7 +52,7 @@ def observed_against_predicted(
     by_trait = dict(iter(mine.groupby(mine["trait"].astype(str), observed=True)))
     columns = max(1, min(len(traits), int(width_mm // _PANEL_MM)))
     n_rows = math.ceil(len(traits) / columns)
-    width = min(width_mm, 10 + columns * 44)
+    width = min(width_mm, 10 + columns * (70 if len(traits) <= 3 else 44))
     panel = (width - 10) / columns
     height = n_rows * panel + 8
     with figure_style():

@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from crosstrait import __version__
+from crosstrait.errors import DataError
 from crosstrait.evaluation.ceiling import above_ceiling
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
 from crosstrait.experiments.storage import write_text
@@ -77,8 +78,9 @@ def _content(folder: RunFolder) -> dict[str, Any]:
     traits = _in_panel_order(list(dict.fromkeys(row.trait for row in rows)), experiment)
     cells, best = folder.cells, answer.best.model if answer.best else None
     colours = model_colours(line.model for line in lines)
+    units = _units(experiment)
     figures = {
-        "scores": plates.scores_plate(leaderboard) if rows else None,
+        "scores": plates.scores_plate(leaderboard, units=units) if rows else None,
         "differences": plates.difference_plates(
             folder.comparison, answer=answer, colour=colours.get(best or "", BLUE)
         ),
@@ -89,6 +91,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "correlations": None,
     }
     if cells is not None and best is not None:
+        _check_same_run(cells, model=best, traits=traits)
         figures["density"] = plates.density_plate(cells, model=best, traits=traits)
         figures["missing"] = plates.missing_plate(cells, model=best, traits=traits)
         figures["correlations"] = plates.correlation_plate(cells, model=best)
@@ -99,6 +102,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "standings": lines,
         "axis": _axis(lines),
         "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
+        "units": units,
         "with_sd": any(math.isfinite(line.sd) for line in lines),
         "with_ceiling": any(math.isfinite(line.ceiling_share) for line in lines),
         "above_ceiling": _above_ceiling(leaderboard),
@@ -113,8 +117,24 @@ def _content(folder: RunFolder) -> dict[str, Any]:
     }
 
 
+def _check_same_run(cells: pd.DataFrame, *, model: str, traits: list[str]) -> None:
+    found = set(cells.loc[cells["model"] == model, "trait"].unique())
+    if found != set(traits):
+        raise DataError(
+            f"predictions.parquet has {len(found)} traits of model {model!r}, leaderboard.csv has "
+            f"{len(traits)}; the two are of different runs: run the experiment again"
+        )
+
+
 def _title(experiment: Mapping[str, Any]) -> str:
     return str(experiment.get("experiment", {}).get("name") or "an experiment")
+
+
+def _units(experiment: Mapping[str, Any]) -> str:
+    """Return what the SD is over."""
+    splits = experiment.get("splits", [])
+    apart = len(splits) > 1 and not splits[0]["pooled"]
+    return "replicates and splits" if apart else "replicates"
 
 
 def _n_missing_cells(panel: Mapping[str, Any]) -> int | None:
@@ -176,22 +196,29 @@ def _published(leaderboard: pd.DataFrame, rows: list[LeaderboardRow]) -> dict[st
     own = {(row.model, row.trait): row.mean for row in rows}
     sources = table.drop_duplicates("model")
     names = [str(name) for name in sources["model"]]
+    ours = {model for model, _ in own}
     lines = [
         {
             "trait": trait,
             "cells": [
-                {
-                    "published": float(part.loc[part["model"] == name, "r2"].iloc[0]),
-                    "own": own.get((name, str(trait)), math.nan),
-                }
-                for name in names
+                value
+                for name, r2 in zip(part["model"], part["r2"], strict=True)
+                for value in (
+                    [float(r2), own.get((name, str(trait)), math.nan)]
+                    if name in ours
+                    else [float(r2)]
+                )
             ],
         }
         for trait, part in table.groupby("trait", sort=False)
     ]
     columns = ("model", "source", "doi", "missing_rule")
     return {
-        "models": names,
+        "headings": [
+            heading
+            for name in names
+            for heading in ([f"{name}, published"] + [f"{name}, here"] * (name in ours))
+        ],
         "lines": lines,
         "sources": [
             dict(zip(columns, values, strict=True))
@@ -210,4 +237,4 @@ def _flat(settings: Any, prefix: str = "") -> list[tuple[str, str]]:
         ]
     if isinstance(settings, list) and any(isinstance(value, Mapping) for value in settings):
         return [line for k, value in enumerate(settings) for line in _flat(value, f"{prefix}[{k}]")]
-    return [(prefix, str(settings))]
+    return [] if settings is None else [(prefix, str(settings))]

@@ -14,8 +14,9 @@ from crosstrait.evaluation.published import published_r2
 from crosstrait.evaluation.trait_correlation import trait_correlations
 from crosstrait.report.answer import Answer
 from crosstrait.report.curves import best_epoch, learning_curves
-from crosstrait.report.figures import frontier, r2_by_trait, trait_differences
+from crosstrait.report.figures import r2_by_trait, trait_differences
 from crosstrait.report.folder import RunRecord
+from crosstrait.report.frontier import frontier
 from crosstrait.report.maps import missing_map, observed_against_predicted, trait_correlation_map
 from crosstrait.report.numbers import count, fixed, share
 from crosstrait.report.style import MM
@@ -47,12 +48,12 @@ class Plate:
     width_px: int
 
 
-def scores_plate(leaderboard: pd.DataFrame) -> Plate:
+def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
     """Draw R2 by trait, with published values where the traits have the same names."""
     rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
     published = known_traits(leaderboard)
     bars = (
-        "the SD over replicates"
+        f"the SD over {units}"
         if any(np.isfinite(row.sd) for row in rows)
         else "the 95 % interval under resampling of the test samples"
     )

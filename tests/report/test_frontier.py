@@ -1,0 +1,48 @@
+"""Accuracy against cost."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from crosstrait.evaluation.leaderboard import LeaderboardRow
+from crosstrait.report.frontier import frontier
+
+
+def drawn(*models: tuple[str, float, float]) -> Axes:
+    rows = [
+        LeaderboardRow(model, "mean", "r2", mean, 0.01, mean - 0.01, mean + 0.01, 3, 9, seconds)
+        for model, mean, seconds in models
+    ]
+    (axes,) = frontier(pd.DataFrame(rows)).axes
+    return axes
+
+
+def test_it_joins_the_models_that_none_beats() -> None:
+    axes = drawn(
+        ("ridge", 0.40, 1.0), ("trees", 0.45, 10.0), ("canonical", 0.44, 100.0), ("slow", 0.45, 1e3)
+    )
+    bold = {text.get_text() for text in axes.texts if text.get_fontweight() == "bold"}
+    assert bold == {"ridge", "trees"}
+    assert {text.get_text() for text in axes.texts} == {"ridge", "trees", "canonical", "slow"}
+    assert axes.get_xscale() == "log"
+
+
+def test_of_two_models_of_one_cost_the_worse_is_not_on_it() -> None:
+    axes = drawn(("ridge", 0.40, 5.0), ("trees", 0.45, 5.0))
+    bold = {text.get_text() for text in axes.texts if text.get_fontweight() == "bold"}
+    assert bold == {"trees"}
+
+
+def test_a_name_goes_below_its_point_where_a_better_one_stands_close() -> None:
+    axes = drawn(("ridge", 0.30, 5.0), ("a", 0.499, 5.0), ("b", 0.50, 6.0))
+    place = {text.get_text(): text.xyann[1] for text in axes.texts}
+    assert place["a"] < 0 < place["b"]
+    assert place["ridge"] > 0
+
+
+def test_a_model_without_a_mean_or_a_time_is_left_out() -> None:
+    axes = drawn(("ridge", 0.40, 1.0), ("lost", math.nan, 1.0), ("untimed", 0.4, math.nan))
+    assert {text.get_text() for text in axes.texts} == {"ridge"}
