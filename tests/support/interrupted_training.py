@@ -16,35 +16,50 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from crosstrait.training.checkpoint import CheckpointFile
 from crosstrait.training.network import train_network
+from crosstrait.training.progress import EpochDone, Progress
 from support.training import cross, replicate, training
 
 KEY = "0123456789abcdef"
 
 
-def train(folder: Path | None, *, every: float) -> dict[str, object]:
-    """Train two members with everything that has a state, and return what they became."""
+def train(
+    folder: Path | None, *, every: float, progress: Progress = lambda _: None
+) -> dict[str, Any]:
+    """Train two members with everything that has a state, and return what they became.
+
+    Their rates fall, their best epochs are early, and both stop before the last.
+    """
     start = time.monotonic()
     config = training(
-        max_epochs=14,
+        max_epochs=20,
         batch_size=25,
+        learning_rate=0.1,
         schedule="plateau",
-        plateau_patience=0,
+        plateau_patience=1,
         average_decay=0.9,
-        patience=11,
+        patience=3,
     )
-    seen = []
+    data = cross(250)
+    data.Y.add_(torch.randn(data.Y.shape, generator=torch.Generator().manual_seed(0)))
+    seen: list[EpochDone] = []
+
+    def note(done: EpochDone) -> None:
+        seen.append(done)
+        progress(done)
+
     outcomes = train_network(
         [replicate(seed, dropout=0.3) for seed in (4, 9)],
-        cross(250),
+        data,
         config,
         checkpoint=None if folder is None else CheckpointFile(folder=folder, key=KEY),
         checkpoint_seconds=every,
-        progress=seen.append,
+        progress=note,
     )
     histories = [[asdict(done) | {"seconds": 0} for done in o.history] for o in outcomes]
     bits = [[p.detach().numpy().tobytes().hex() for p in o.network.parameters()] for o in outcomes]
@@ -55,7 +70,7 @@ def train(folder: Path | None, *, every: float) -> dict[str, object]:
     }
 
 
-def in_child(work: Callable[[], dict[str, object]], result: Path) -> int:
+def in_child(work: Callable[[], dict[str, Any]], result: Path) -> int:
     """Fork; the child writes what ``work`` returns. Returns the child's id."""
     child = os.fork()
     if child:
@@ -72,7 +87,7 @@ def in_child(work: Callable[[], dict[str, object]], result: Path) -> int:
         os._exit(code)
 
 
-def finished(work: Callable[[], dict[str, object]], result: Path) -> dict[str, object]:
+def finished(work: Callable[[], dict[str, Any]], result: Path) -> dict[str, Any]:
     _, status = os.waitpid(in_child(work, result), 0)
     assert status == 0, status
     return dict(json.loads(result.read_text()))
@@ -89,7 +104,7 @@ def main() -> None:
         # Saved at every step, so that many kills hit a save; or only when told to end.
         every = 1e9 if end == signal.SIGTERM else 0.0
         child = in_child(lambda every=every: train(work, every=every), folder / f"ended_{i}")
-        time.sleep(draw.uniform(0.1, 0.7) * float(str(undisturbed["wall"])))
+        time.sleep(draw.uniform(0.1, 0.7) * undisturbed["wall"])
         os.kill(child, end)
         exits.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         state = CheckpointFile(folder=work, key=KEY).load()

@@ -13,6 +13,7 @@ from crosstrait.errors import StorageError
 from crosstrait.training.checkpoint import CheckpointFile, State, remove_checkpoints
 from crosstrait.training.network import train_network
 from crosstrait.training.progress import EpochDone
+from support.interrupted_training import train
 from support.training import assert_same_weights, cross, replicate, training
 
 TESTS = Path(__file__).parents[1]
@@ -120,6 +121,23 @@ def test_checkpoints_are_no_more_frequent_than_asked_for(tmp_path: Path) -> None
     assert [state.values["epoch"] for state in saves] == [3]
     train_network([replicate(0)], cross(), training(), checkpoint=counting, checkpoint_seconds=0)
     assert len(saves) == 1 + 3 * 5
+
+
+def test_training_goes_on_to_the_same_bits_after_every_kind_of_epoch(tmp_path: Path) -> None:
+    undisturbed = train(None, every=1e9)
+    lengths = [len(history) for history in undisturbed["numbers"][0]]
+    assert 10 < min(lengths) < max(lengths) < 20  # both stop early, one after the other
+    for last in (2, 4, 6, 8, 10):
+
+        def stop(done: EpochDone, last: int = last) -> None:
+            if done.epoch == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, every=0.0, progress=stop)
+    resumed = train(tmp_path, every=0.0)
+    assert 0 < resumed["n_seen"] < sum(lengths) / 2
+    assert resumed["numbers"] == undisturbed["numbers"]
 
 
 def test_interrupted_training_goes_on_to_the_same_bits(tmp_path: Path) -> None:
