@@ -13,7 +13,9 @@ from crosstrait.models.base import ModelConfig
 # who use it.
 _CONFIGS: dict[str, tuple[str, str]] = {
     "ridge": ("crosstrait.models.ridge", "RidgeConfig"),
+    "lasso": ("crosstrait.models.lasso", "LassoConfig"),
     "trees": ("crosstrait.models.trees", "TreesConfig"),
+    "residual": ("crosstrait.models.residual", "ResidualConfig"),
     "rijal": ("crosstrait.models.rijal", "RijalConfig"),
     "canonical": ("crosstrait.models.canonical", "CanonicalConfig"),
     "rijal_multienv": ("crosstrait.models.rijal_multienv", "RijalMultienvConfig"),

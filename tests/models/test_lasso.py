@@ -1,0 +1,72 @@
+"""The lasso against scikit-learn, a trait at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Lasso
+
+from crosstrait.models.base import ModelConfig
+from crosstrait.models.lasso import LassoConfig, draw_folds, fit_lasso
+from support.model_contract import ModelContract
+
+
+class TestLasso(ModelContract):
+    order_matters = True  # folds are drawn in order
+
+    def config(self) -> ModelConfig:
+        return LassoConfig()
+
+
+def cross(n: int, n_loci: int, *, missing: float) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    X = rng.choice(np.array([-1, 0.3, 1], dtype=np.float32), size=(n, n_loci))
+    Y = X[:, :3] @ rng.normal(size=(3, 4)) + rng.normal(size=(n, 4)) + 2
+    Y[rng.random(Y.shape) < missing] = np.nan
+    return X, Y
+
+
+@pytest.mark.parametrize("shape", [(200, 12), (60, 150)], ids=["few loci", "many loci"])
+@pytest.mark.parametrize("missing", [0.0, 0.3], ids=["whole", "holes"])
+def test_every_trait_is_scikit_learns_lasso_on_its_measured_samples(
+    shape: tuple[int, int], missing: float
+) -> None:
+    X, Y = cross(*shape, missing=missing)
+    learned = fit_lasso(X, Y, fold=draw_folds(len(X), folds=5, seed=0))
+    for t in range(Y.shape[1]):
+        measured = ~np.isnan(Y[:, t])
+        alone = Lasso(alpha=learned.penalty[t], tol=1e-8, max_iter=100_000)
+        alone.fit(X[measured].astype(float), Y[measured, t])
+        exact = objective(X[measured], Y[measured, t], alone.coef_, alone.intercept_, alone.alpha)
+        ours = objective(
+            X[measured], Y[measured, t], learned.coef[t], learned.intercept[t], alone.alpha
+        )
+        assert exact <= ours + 1e-9
+        assert ours < exact * 1.001
+
+
+def objective(
+    X: np.ndarray, y: np.ndarray, coef: np.ndarray, intercept: float, alpha: float
+) -> float:
+    """What the lasso minimises."""
+    return float(((y - X @ coef - intercept) ** 2).mean() / 2 + alpha * np.abs(coef).sum())
+
+
+def test_held_out_predictions_come_from_the_other_folds() -> None:
+    X, Y = cross(100, 8, missing=0.1)
+    fold = draw_folds(100, folds=4, seed=1)
+    before = fit_lasso(X, Y, fold=fold).held_out
+    changed = Y.copy()
+    changed[fold == 2] += np.random.default_rng(0).normal(size=changed[fold == 2].shape)
+    after = fit_lasso(X, changed, fold=fold)
+    same_penalty = np.isclose(fit_lasso(X, Y, fold=fold).penalty, after.penalty, rtol=1e-6)
+    assert np.allclose(
+        before[fold == 2][:, same_penalty], after.held_out[fold == 2][:, same_penalty], atol=0.05
+    )
+    assert not np.allclose(before[fold != 2], after.held_out[fold != 2], atol=0.05)
+
+
+def test_folds_differ_in_size_by_at_most_one() -> None:
+    sizes = np.bincount(draw_folds(103, folds=5, seed=0))
+    assert sizes.sum() == 103
+    assert np.ptp(sizes) == 1

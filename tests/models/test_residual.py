@@ -1,0 +1,52 @@
+"""The residual model: additive effects first, interactions on top, traits together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crosstrait.models.base import ModelConfig
+from crosstrait.models.residual import ResidualConfig, ResidualEstimator
+from support.model_contract import ModelContract
+
+
+class TestResidual(ModelContract):
+    minimum_r2_of_pairs = 0.7
+    traits_are_independent = False
+    order_matters = True
+
+    def config(self) -> ModelConfig:
+        return ResidualConfig(width=32, depth=2)
+
+
+def hubs(n: int, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two traits of 40 loci: four additive loci, and the product of two of them."""
+    rng = np.random.default_rng(seed)
+    X = rng.choice(np.array([-1, 1], dtype=np.float32), size=(n, 40))
+    signal = X[:, :4] @ rng.uniform(0.4, 0.6, size=(4, 2)) + 0.8 * (X[:, :1] * X[:, 1:2])
+    return X, signal + 0.3 * rng.normal(size=signal.shape)
+
+
+def r2(observed: np.ndarray, predicted: np.ndarray) -> float:
+    return float(1 - ((observed - predicted) ** 2).mean() / observed.var())
+
+
+def test_the_networks_learn_the_interaction_that_the_effects_leave() -> None:
+    X, Y = hubs(1500, seed=0)
+    model = ResidualConfig(width=32, depth=2).build(n_loci=40, n_traits=2)
+    assert isinstance(model, ResidualEstimator)
+    model.fit(X[:1000], Y[:1000], X_validation=X[:0], Y_validation=Y[:0], seed=0)
+    additive = X[1000:] @ model.coef.T + model.intercept
+    assert r2(Y[1000:], additive) < 0.7
+    assert r2(Y[1000:], model.predict(X[1000:])) > 0.88
+
+
+def test_loci_without_an_effect_on_any_trait_get_no_weight() -> None:
+    X, Y = hubs(600, seed=2)
+    model = ResidualConfig(width=8, depth=1, epochs=1).build(n_loci=40, n_traits=2)
+    model.fit(X, Y, X_validation=X[:0], Y_validation=Y[:0], seed=0)
+    weight = model.trunks.locus_weight.numpy()
+    idle = np.abs(model.coef).sum(axis=0) == 0
+    assert idle.any()
+    assert (weight[0] == 1).all()  # this member sees all loci alike
+    assert (weight[1:, :, idle] == 0).all()
+    assert np.allclose((weight**2).mean(axis=2), 1, atol=1e-5)
