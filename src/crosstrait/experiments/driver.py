@@ -102,7 +102,7 @@ def run_experiment(
     runs = plan(experiment, panel=panel, splits=splits)
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
-    n_cached, failures = carry_out_all(
+    n_trained, failures = carry_out_all(
         runs, at=workplace, engine=engine, console=console or Console(quiet=True)
     )
     finished = {run.key: path for run in runs if (path := workplace.cache.find(run)) is not None}
@@ -118,7 +118,7 @@ def run_experiment(
     )
     n_ended = sum(run.key in finished for run in runs)
     return Result(
-        folder=out, n_trained=n_ended - n_cached, n_cached=n_cached, failures=tuple(failures)
+        folder=out, n_trained=n_trained, n_cached=n_ended - n_trained, failures=tuple(failures)
     )
 
 
@@ -145,25 +145,28 @@ def make_engine(name: str, *, workers: int = 1) -> Engine:
 def carry_out_all(
     runs: Sequence[Run], *, at: Workplace, engine: Engine, console: Console
 ) -> tuple[int, list[Failure]]:
-    """Train what is missing of ``runs``; return how many were there, and what failed.
+    """Train what is missing of ``runs``; return how many were trained here, and what failed.
 
     Runs that another process is training are left to it, and waited for at the end.
     """
     missing = [run for run in runs if at.cache.find(run) is None]
     groups = group_runs(missing)
-    n_runs, n_cached = len({run.key for run in runs}), len(runs) - len(missing)
-    n_done = n_runs - len({run.key for run in missing})
+    n_runs = len({run.key for run in runs})
+    n_done = n_runs - sum(len(group.runs) for group in groups)
+    n_trained = 0
     failures: list[Failure] = []
     with Watch(n_runs=n_runs, n_done=n_done, groups=groups, console=console) as watch:
         for outcome in _both_passes(engine, groups, at, watch):
             watch.ended(outcome)
+            if outcome.status in ("finished", "failed"):
+                n_trained += len(outcome.group.runs) - len(outcome.lost)
             lost = {run.key for run in outcome.lost}
             failures += [
                 Failure(run=run, message=outcome.message, log=outcome.log)
                 for run in missing
                 if run.key in lost
             ]
-    return n_cached, failures
+    return n_trained, failures
 
 
 def write_splits(splits: Sequence[Split], *, folder: Path) -> None:

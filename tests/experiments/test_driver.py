@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from crosstrait.errors import SettingsError, TrainingError
+from crosstrait.evaluation.cells import CELL_COLUMNS
+from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS
+from crosstrait.evaluation.metrics import r2
+from crosstrait.experiments.driver import Result, make_engine, run_experiment
+from crosstrait.experiments.file import read_experiment
+from crosstrait.panel.storage import open_panel
+from crosstrait.training.fitted import load_model
+from support.experiments import TINY, write_tiny
+
+RIDGE = TINY.partition('[[model]]\ntype = "canonical"')[0]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The tiny experiment, run once for the tests that only look at what it left."""
+    folder = tmp_path_factory.mktemp("tiny")
+    return run_experiment(read_experiment(write_tiny(folder)), out=folder / "out")
+
+
+def test_the_folder_holds_what_the_design_says(done: Result) -> None:
+    assert (done.n_trained, done.n_cached, done.failures) == (6, 0, ())
+    board = pd.read_csv(done.folder / "leaderboard.csv")
+    assert list(board.columns) == list(LEADERBOARD_COLUMNS)
+    assert set(board["model"]) == {"ridge", "canonical"}
+    assert set(board["trait"]) == {"mean", "trait_1", "trait_2"}
+    replicates = board.groupby("model")["n_replicates"].unique()
+    assert replicates["ridge"].tolist() == [1]
+    assert replicates["canonical"].tolist() == [2]
+    assert (board["train_seconds"] > 0).all()
+    cells = pd.read_parquet(done.folder / "predictions.parquet")
+    assert set(cells.columns) == set(CELL_COLUMNS)
+    assert len(cells) == 60 * 2 * 3
+    runs = [p for p in (done.folder / "runs").iterdir() if not p.name.startswith(".")]
+    assert len(runs) == 6
+    for run in runs:
+        assert run.name.split("-")[0] in ("ridge", "canonical")
+        assert {p.name for p in run.iterdir()} == {
+            "DONE",
+            "cells.parquet",
+            "config.json",
+            "history.csv",
+            "metrics.csv",
+            "model.safetensors",
+            "provenance.json",
+        }
+    assert list((done.folder / "runs" / ".work").iterdir()) == []
+
+
+def test_the_metrics_have_the_published_names_and_the_test_scores(done: Result) -> None:
+    for folder in (done.folder / "runs").glob("[a-z]*"):
+        metrics = pd.read_csv(folder / "metrics.csv", index_col="metric")["value"]
+        assert list(metrics.index) == [
+            "best_val_loss",
+            "final_val_loss",
+            "best_val_r2",
+            "final_val_r2",
+            "test_loss",
+            "test_r2",
+            "test_r2_trait_1",
+            "test_r2_trait_2",
+        ]
+        cells = pd.read_parquet(folder / "cells.parquet")
+        scores = [
+            r2(own["observed"], predicted=own["predicted"])[0]
+            for _, own in cells.groupby("trait", observed=True)
+        ]
+        assert metrics["test_r2"] == pytest.approx(np.mean(scores))
+        assert metrics[["test_r2_trait_1", "test_r2_trait_2"]].tolist() == pytest.approx(scores)
+        watched = metrics[["best_val_loss", "final_val_r2"]].notna().all()
+        assert watched == folder.name.startswith("canonical")
+
+
+def test_the_test_loss_is_the_mean_squared_error_in_standardised_units(done: Result) -> None:
+    panel = open_panel(done.folder.parent / "cross.zarr")
+    folder = next((done.folder / "runs").glob("ridge-*"))
+    cells = pd.read_parquet(folder / "cells.parquet")
+    about = json.loads((folder / "provenance.json").read_text())
+    split = json.loads((done.folder / "splits" / f"fold-{about['fold']}.json").read_text())
+    rows = np.isin(panel["sample_id"].values, split["train"])
+    sd = dict(
+        zip(
+            panel["trait_name"].values.tolist(),
+            np.nanstd(panel["trait_value"].values[rows], axis=0),
+            strict=True,
+        )
+    )
+    error = (cells["observed"] - cells["predicted"]) / cells["trait"].astype(str).map(sd)
+    metrics = pd.read_csv(folder / "metrics.csv", index_col="metric")["value"]
+    assert metrics["test_loss"] == pytest.approx(float((error**2).mean()))
+
+
+def test_the_provenance_says_what_the_run_was_made_of(done: Result) -> None:
+    folder = next((done.folder / "runs").glob("canonical-*"))
+    about = json.loads((folder / "provenance.json").read_text())
+    assert folder.name == f"canonical-{about['key'][:8]}"
+    assert about["key_parts"]["panel"] == open_panel(done.folder.parent / "cross.zarr").digest
+    assert about["key_parts"]["model"]["embedding_dim"] == 4
+    assert {"torch", "crosstrait", "python"} <= set(about["versions"])
+    assert {"command", "started", "finished", "seconds", "machine", "seed"} <= set(about)
+
+
+def test_a_saved_run_predicts_what_the_table_says(done: Result) -> None:
+    panel = open_panel(done.folder.parent / "cross.zarr")
+    for folder in (done.folder / "runs").glob("[a-z]*"):
+        cells = pd.read_parquet(folder / "cells.parquet")
+        predicted = load_model(folder).predict(panel["call_dosage"].values)
+        row = {name: i for i, name in enumerate(panel["sample_id"].values.tolist())}
+        column = {name: j for j, name in enumerate(panel["trait_name"].values.tolist())}
+        own = predicted[cells["sample"].map(row), cells["trait"].map(column)]
+        np.testing.assert_allclose(own, cells["predicted"], rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_is_trained_twice(done: Result) -> None:
+    experiment = read_experiment(done.folder.parent / "tiny.toml")
+    before = {p: p.stat().st_mtime_ns for p in (done.folder / "runs").glob("*/*")}
+    tables = [done.folder / name for name in ("leaderboard.csv", "comparison.csv")]
+    contents = [table.read_bytes() for table in tables]
+    again = run_experiment(experiment, out=done.folder)
+    assert (again.n_trained, again.n_cached) == (0, 6)
+    assert {p: p.stat().st_mtime_ns for p in (done.folder / "runs").glob("*/*")} == before
+    assert [table.read_bytes() for table in tables] == contents
+
+
+def test_one_more_replicate_trains_its_runs_alone(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path)
+    first = run_experiment(
+        read_experiment(path, changes=["train.replicates=1"]), out=tmp_path / "o"
+    )
+    assert (first.n_trained, first.n_cached) == (4, 0)
+    second = run_experiment(read_experiment(path), out=tmp_path / "o")
+    assert (second.n_trained, second.n_cached) == (2, 4)
+
+
+def test_a_model_with_a_new_name_is_not_trained_again(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path, text=RIDGE)
+    run_experiment(read_experiment(path), out=tmp_path / "out")
+    renamed = read_experiment(path, changes=["model.0.name=blup"])
+    again = run_experiment(renamed, out=tmp_path / "out")
+    assert (again.n_trained, again.n_cached) == (0, 2)
+    assert set(pd.read_csv(tmp_path / "out" / "leaderboard.csv")["model"]) == {"blup"}
+
+
+def test_a_failed_run_stops_and_hides_no_other(tmp_path: Path) -> None:
+    # A learning rate this large makes the loss of the second model infinite.
+    text = TINY + "[model.train]\nlearning_rate = 1e30\nmax_epochs = 2\n"
+    experiment = read_experiment(write_tiny(tmp_path, text=text))
+    shown = io.StringIO()
+    result = run_experiment(
+        experiment, out=tmp_path / "out", console=Console(file=shown, width=400)
+    )
+    assert result.n_trained == 2
+    assert {str(failure.run) for failure in result.failures} == {
+        f"canonical replicate {r} fold {f}" for r in (0, 1) for f in (0, 1)
+    }
+    for failure in result.failures:
+        assert failure.log is not None
+        assert "Traceback" in failure.log.read_text()
+        assert failure.message in shown.getvalue()
+    board = pd.read_csv(tmp_path / "out" / "leaderboard.csv").set_index("model")
+    assert board.loc["ridge", "mean"].notna().all()
+    assert "canonical" not in board.index or board.loc[["canonical"], "mean"].isna().all()
+    about = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert [missing["model"] for missing in about["missing_runs"]] == ["canonical"] * 4
+
+
+def test_an_experiment_without_a_finished_run_is_an_error(tmp_path: Path) -> None:
+    text = RIDGE.partition("[[model]]")[0] + (
+        "[[model]]\ntype = 'canonical'\nembedding_dim = 2\n[model.train]\nlearning_rate = 1e30\n"
+    )
+    experiment = read_experiment(write_tiny(tmp_path, text=text))
+    with pytest.raises(TrainingError, match="all 4 runs failed; the first: "):
+        run_experiment(experiment, out=tmp_path / "out")
+
+
+def test_models_of_some_traits_are_trained_on_those(tmp_path: Path) -> None:
+    text = RIDGE + "[[model]]\ntype = 'ridge'\nname = 'one'\ntraits = ['trait_2']\n"
+    run_experiment(read_experiment(write_tiny(tmp_path, text=text)), out=tmp_path / "out")
+    cells = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    traits = cells.groupby("model")["trait"].unique()
+    assert sorted(traits["ridge"]) == ["trait_1", "trait_2"]
+    assert sorted(traits["one"]) == ["trait_2"]
+    ridge = cells[(cells["model"] == "ridge") & (cells["trait"] == "trait_2")]
+    one = cells[cells["model"] == "one"]
+    np.testing.assert_allclose(ridge["predicted"], one["predicted"], rtol=1e-9)
+
+
+def test_an_unknown_trait_is_refused_before_any_training(tmp_path: Path) -> None:
+    experiment = read_experiment(
+        write_tiny(tmp_path, text=RIDGE), changes=["data.traits=['trait_3']"]
+    )
+    with pytest.raises(SettingsError, match=r"\[data\]: unknown trait 'trait_3'"):
+        run_experiment(experiment, out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "part"),
+    [
+        ("ray", 1, "not part of this version"),
+        ("lcoal", 1, "did you mean 'local'?"),
+        ("local", 0, "at least one process"),
+    ],
+)
+def test_an_engine_that_is_not_there_is_refused(name: str, workers: int, part: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_engine(name, workers=workers)
+    assert part in str(caught.value)
