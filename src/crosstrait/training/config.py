@@ -31,8 +31,8 @@ class TrainConfig(Settings):
     patience
         Epochs without a better validation loss before training stops; 0 is off.
     average_decay
-        Decay a step of the exponential moving average of the weights, which then replaces them
-        for validation and prediction; 0 is off.
+        Decay a step of the bias-corrected exponential moving average of the weights, which then
+        replaces them for validation and prediction; 0 is off.
     keep
         ``best``: the epoch with the lowest validation loss; ``last``: the last epoch.
     precision
