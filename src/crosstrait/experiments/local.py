@@ -135,7 +135,7 @@ def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by libraries that are loaded later
 
     import torch
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(threads)
     threadpool_limits(threads)

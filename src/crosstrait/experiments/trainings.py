@@ -1,0 +1,117 @@
+"""Many trainings from Python, kept and resumed like those of an experiment file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from crosstrait.errors import SettingsError, TrainingError
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.driver import carry_out_all, make_engine
+from crosstrait.experiments.file import ModelEntry
+from crosstrait.experiments.plan import plan_runs, select_traits
+from crosstrait.experiments.resolve import resolve_training
+from crosstrait.experiments.run import Workplace
+from crosstrait.models.base import ModelConfig
+from crosstrait.models.registry import parse_model
+from crosstrait.panel.schema import Panel
+from crosstrait.split.manifest import Split
+from crosstrait.training.config import TrainConfig
+
+Model = str | Mapping[str, Any] | ModelConfig
+Train = TrainConfig | Mapping[str, Any] | None
+
+
+def run_trainings(
+    jobs: Sequence[tuple[Model, Train]],
+    *,
+    panel: Panel,
+    split: Split | Sequence[Split],
+    out: str | Path,
+    seeds: Sequence[int] = (0,),
+    traits: Sequence[str] | None = None,
+    prune_r: float | None = None,
+    executor: str = "local",
+    workers: int = 1,
+    console: Console | None = None,
+) -> list[Path]:
+    """Train every job on every split with every seed, unless it is in ``out`` already.
+
+    Parameters
+    ----------
+    jobs
+        Pairs of a model (a registered name, its settings with their ``type``, or a config) and
+        its training settings (all of them, overrides of the model's own, or None).
+    panel
+        The data.
+    split
+        One split, or several.
+    out
+        The folder of the runs; an experiment's folder may be given.
+    seeds
+        One a replicate. A model without randomness is trained with the first alone.
+    traits
+        The traits to learn; all where not given.
+    prune_r
+        Linkage pruning inside each split, or None.
+    executor, workers
+        As for `run_experiment`.
+    console
+        Where progress is shown; nowhere if not given.
+
+    Returns
+    -------
+    list of Path
+        The folders of the runs: jobs in their order, then splits, then seeds. Each holds
+        ``config.json``, ``metrics.csv``, ``history.csv``, ``cells.parquet``,
+        ``model.safetensors``, ``provenance.json`` and ``DONE``.
+
+    Raises
+    ------
+    SettingsError
+        If a model, a setting, a trait or a seed is unknown or unusable; nothing is trained then.
+    TrainingError
+        If some trainings failed, after all others have ended.
+    StorageError
+        If ``out`` cannot be written.
+
+    Examples
+    --------
+    >>> jobs = [("ridge", None), ({"type": "canonical", "embedding_dim": 64}, {"max_epochs": 20})]
+    >>> folders = run_trainings(jobs, panel=panel, split=split, out="runs")  # doctest: +SKIP
+    """
+    engine = make_engine(executor, workers=workers)
+    splits = (split,) if isinstance(split, Split) else tuple(split)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise SettingsError(f"seeds = {list(seeds)}: give at least one, each once")
+    runs = plan_runs(
+        [_entry(model, train, where=f"job {i}") for i, (model, train) in enumerate(jobs)],
+        panel=panel,
+        splits=splits,
+        seeds=seeds,
+        traits=select_traits(panel, traits, where="traits"),
+        prune_r=prune_r,
+    )
+    at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
+    _, failures = carry_out_all(runs, at=at, engine=engine, console=console or Console(quiet=True))
+    folders = [folder for run in runs if (folder := at.cache.find(run)) is not None]
+    if failures:
+        reasons = "; ".join(f"{failure.run}: {failure.message}" for failure in failures[:3])
+        raise TrainingError(
+            f"{len(failures)} of {len(runs)} trainings failed, the others are in {at.cache.folder}"
+            f": {reasons}"
+        )
+    return folders
+
+
+def _entry(model: Model, train: Train, *, where: str) -> ModelEntry:
+    if isinstance(model, ModelConfig):
+        config = model
+    else:
+        config = parse_model({"type": model} if isinstance(model, str) else model, where=where)
+    settings = train.model_dump() if isinstance(train, TrainConfig) else dict(train or {})
+    resolved = resolve_training(config, settings, where=f"{where} ({config.type})")
+    return ModelEntry(label=config.type, config=config, train=resolved)
