@@ -52,14 +52,15 @@ class LassoFit:
         (T, L) effects per unit of coded genotype and (T,) predictions at coded genotype 0.
     penalty
         (T,) weight of the sum of absolute effects, per sample; infinite where nothing was learned.
-    held_out
-        (N, T) prediction of each learning sample from the folds that it is not in.
+    fold_coef, fold_intercept
+        (K, T, L) and (K, T): the same without the samples of fold k, at the same penalty.
     """
 
     coef: Float64
     intercept: Float64
     penalty: Float64
-    held_out: Float64
+    fold_coef: Float64
+    fold_intercept: Float64
 
 
 class LassoEstimator(Estimator):
@@ -134,17 +135,20 @@ def fit_lasso(X: Array, Y: Array, *, fold: NDArray[np.intp]) -> LassoFit:
     n_traits = Y.shape[1]
     shared = _fold_moments(X, fold)
 
-    def one(t: int) -> tuple[Float64, float, float, Float64]:
+    def one(t: int) -> tuple[Float64, Float64, float]:
         return _fit_trait(X, np.asarray(Y[:, t], dtype=np.float64), fold, shared)
 
     # Coordinate descent leaves the interpreter lock; one matrix thread each is enough then.
     with threadpool_limits(limits=1), ThreadPoolExecutor(os.cpu_count()) as pool:
         done = list(pool.map(one, range(n_traits)))
+    coef = np.stack([coef for coef, _, _ in done], axis=1)  # (K + 1, T, L)
+    intercept = np.stack([intercept for _, intercept, _ in done], axis=1)
     return LassoFit(
-        coef=np.stack([coef for coef, _, _, _ in done]),
-        intercept=np.array([intercept for _, intercept, _, _ in done]),
-        penalty=np.array([penalty for _, _, penalty, _ in done]),
-        held_out=np.stack([held_out for _, _, _, held_out in done], axis=1),
+        coef=coef[-1],
+        intercept=intercept[-1],
+        penalty=np.array([penalty for _, _, penalty in done]),
+        fold_coef=coef[:-1],
+        fold_intercept=intercept[:-1],
     )
 
 
@@ -174,17 +178,17 @@ def _fold_moments(X: Array, fold: NDArray[np.intp]) -> list[_Moments]:
 
 def _fit_trait(
     X: Array, y: Float64, fold: NDArray[np.intp], shared: list[_Moments]
-) -> tuple[Float64, float, float, Float64]:
-    """Return the effects (L,), intercept, penalty and held-out predictions (N,) of one trait."""
+) -> tuple[Float64, Float64, float]:
+    """Return effects (K + 1, L) and intercepts (K + 1,), the last of all folds, and the penalty."""
     measured = ~np.isnan(y)
-    n_loci = X.shape[1]
+    n_folds, n_loci = len(shared), X.shape[1]
     if measured.sum() < 2 or np.ptp(y[measured]) == 0:
         level = float(y[measured].mean()) if measured.any() else 0.0
-        return np.zeros(n_loci), level, np.inf, np.full(len(y), level)
-    own = [shared[k] - _moments(X[(fold == k) & ~measured]) for k in range(len(shared))]
+        return np.zeros((n_folds + 1, n_loci)), np.full(n_folds + 1, level), np.inf
+    own = [shared[k] - _moments(X[(fold == k) & ~measured]) for k in range(n_folds)]
     target = np.where(measured, y, 0.0)
-    products = np.stack([target[fold == k] @ X[fold == k] for k in range(len(shared))])
-    sums = np.array([target[fold == k].sum() for k in range(len(shared))])
+    products = np.stack([target[fold == k] @ X[fold == k] for k in range(n_folds)])
+    sums = np.array([target[fold == k].sum() for k in range(n_folds)])
     everyone = own[0]
     for part in own[1:]:
         everyone = everyone + part
@@ -197,22 +201,25 @@ def _fit_trait(
             continue
         product, total = products.sum(axis=0) - products[k], sums.sum() - sums[k]
         paths.append(_Path(everyone - part, product, total, X[others], y[others]))
-    best_error, best_penalty, best_held_out = np.inf, np.inf, np.zeros(len(y))
+    coef, intercept = np.zeros((n_folds + 1, n_loci)), np.zeros(n_folds + 1)
+    best_error, best_penalty = np.inf, np.inf
     penalties = whole.largest * _STEP ** np.arange(_CHUNK * _MOST_CHUNKS)
     for chunk in np.split(penalties, _MOST_CHUNKS):
         held_out = np.empty((len(y), _CHUNK))
-        for k, path in enumerate(paths):
-            coef, intercept = path.descend(chunk)
-            held_out[fold == k] = X[fold == k] @ coef + intercept
+        solved = [path.descend(chunk) for path in paths]
+        for k, (effects, levels) in enumerate(solved):
+            held_out[fold == k] = X[fold == k] @ effects + levels
         errors = ((held_out - target[:, None])[measured] ** 2).mean(axis=0)
         least = int(errors.argmin())
         if errors[least] < best_error:
             best_error, best_penalty = errors[least], chunk[least]
-            best_held_out = held_out[:, least]
+            for k, (effects, levels) in enumerate(solved):
+                coef[k], intercept[k] = effects[:, least], levels[least]
         if least < _CHUNK - 1 and errors[-1] > best_error:
             break
-    coef, intercept = whole.descend(penalties[penalties >= best_penalty])
-    return coef[:, -1], float(intercept[-1]), float(best_penalty), best_held_out
+    effects, levels = whole.descend(penalties[penalties >= best_penalty])
+    coef[-1], intercept[-1] = effects[:, -1], levels[-1]
+    return coef, intercept, float(best_penalty)
 
 
 class _Path:

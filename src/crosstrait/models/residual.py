@@ -19,11 +19,10 @@ from crosstrait.models.lasso import draw_folds, fit_lasso
 
 Float64 = NDArray[np.float64]
 
-_LASSO_FOLDS = 5
 _PREDICTION_ROWS = 4096
 # A member stays if it takes nearly as much off the held-out error as the best one: a twentieth
-# less, or a hundredth of the error. It may add a little, because the mean of several errs less.
-_SHARE, _SLACK, _HARM = 0.05, 0.01, -0.03
+# less, or a hundredth of the error. None may add more error than that, which their mean undoes.
+_SHARE, _SLACK, _HARM = 0.05, 0.01, -0.01
 
 
 class ResidualConfig(ModelConfig):
@@ -100,19 +99,18 @@ class Trunks(nn.Module):
 class ResidualEstimator(Estimator):
     r"""Additive effects of all traits, and networks that learn what those leave, together.
 
-    The prediction is :math:`a + B x` plus the mean of :math:`f_k(w^{(k)} \odot x)` over members k.
-    The effects B are lassos. The weight of locus l in member k is
-    :math:`(\sum_t |b_{tl}|)^{\gamma_k}`: where a locus acts on any trait, interactions on every
-    trait are looked for (effect heredity), which is how traits learn from one another here. Each
-    member learns without the samples of its own fold, and those judge it: members that take clearly
-    less off the error of the effects than the best one are left out, and all of them where they
-    do harm.
+    Member k predicts :math:`a_k + B_k x + f_k(w_k \odot x)`: lasso effects, and a network for
+    what they leave. Its weight of locus l is :math:`(\sum_t |B_{k,tl}|)^{\gamma_k}`: where a locus
+    acts on any trait, interactions on every trait are looked for (effect heredity), which is how
+    traits learn from one another here. A member learns, effects included, without the samples of
+    its own fold, and those judge its network: the prediction is the mean over the effects of all
+    members plus the mean over the networks that take about as much off the error as the best one.
     Holes cost their cell in both parts.
 
     Attributes
     ----------
     coef, intercept
-        (T, L) and (T,): the additive part.
+        (T, L) and (T,): the mean additive part.
     trunks
         The networks.
     kept
@@ -151,44 +149,52 @@ class ResidualEstimator(Estimator):
             If the loss stops being finite.
         """
         X, Y = np.concatenate([X, X_validation]), np.concatenate([Y, Y_validation])
-        lasso = fit_lasso(X, Y, fold=draw_folds(len(X), folds=_LASSO_FOLDS, seed=seed))
-        self.coef, self.intercept = lasso.coef, lasso.intercept
-        fold = draw_folds(len(X), folds=len(self.config.focus), seed=seed + 1)
-        residual = torch.from_numpy((Y - self._additive(X)).astype(np.float32))
-        genotypes = torch.from_numpy(np.asarray(X, dtype=np.float32))
+        fold = draw_folds(len(X), folds=len(self.config.focus), seed=seed)
+        lasso = fit_lasso(X, Y, fold=fold)
+        self.coef, self.intercept = lasso.fold_coef.mean(axis=0), lasso.fold_intercept.mean(axis=0)
+        left = np.stack(
+            [
+                Y - (X @ coef.T + a)
+                for coef, a in zip(lasso.fold_coef, lasso.fold_intercept, strict=True)
+            ]
+        )  # (K, N, T)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.trunks = self._untrained()
-            self.trunks.locus_weight.copy_(torch.from_numpy(self._locus_weight()))
-            self._train(genotypes, residual, torch.from_numpy(fold))
-        self._judge(Y - lasso.held_out, self._members(X), fold)
+            self.trunks.locus_weight.copy_(torch.from_numpy(self._locus_weight(lasso.fold_coef)))
+            self._train(
+                torch.from_numpy(np.asarray(X, dtype=np.float32)),
+                torch.from_numpy(left.astype(np.float32)),
+                torch.from_numpy(fold),
+            )
+        unseen = (fold, np.arange(len(X)))
+        self._judge(left[unseen], self._members(X)[unseen], fold)
 
-    def _judge(self, residual: Array, members: Float64, fold: NDArray[np.intp]) -> None:
-        """Choose the members that predict, and take the noise from the samples they had not seen.
+    def _judge(self, left: Array, network: Float64, fold: NDArray[np.intp]) -> None:
+        """Choose the networks that predict.
 
-        ``residual`` (N, T) is what the effects of other folds leave, ``members`` (K, N, T).
+        ``left`` (N, T) is what the effects of the member that has not seen a sample leave of it,
+        ``network`` (N, T) what that member's network predicts of that.
         """
-        error = residual - np.take_along_axis(members, fold[None, :, None], axis=0)[0]
-        gain = np.zeros(len(members))
-        for k in range(len(members)):
-            own = fold == k
-            before, after = np.nansum(residual[own] ** 2), np.nansum(error[own] ** 2)
+        error = left - network
+        gain = np.zeros(len(self.kept))
+        for k in range(len(gain)):
+            before, after = np.nansum(left[fold == k] ** 2), np.nansum(error[fold == k] ** 2)
             gain[k] = 1 - after / before if before > 0 else 0.0
         best = gain.max()
         self.kept = (gain >= best - max(_SHARE * best, _SLACK)) & (best > _HARM)
         judged = self.kept[fold] if self.kept.any() else np.ones(len(fold), dtype=bool)
-        self.noise_sd = _root_mean_square((error if self.kept.any() else residual)[judged])
+        self.noise_sd = _root_mean_square((error if self.kept.any() else left)[judged])
 
-    def _locus_weight(self) -> NDArray[np.float32]:
-        importance = np.abs(self.coef).sum(axis=0)
-        if importance.max() == 0:
-            importance = np.ones_like(importance)
-        powers = np.array(self.config.focus)[:, None, None]
-        weight = (importance / importance.max()) ** powers
+    def _locus_weight(self, coef: Float64) -> NDArray[np.float32]:
+        importance = np.abs(coef).sum(axis=1, keepdims=True)  # (K, 1, L)
+        largest = importance.max(axis=2, keepdims=True)
+        importance = np.where(largest > 0, importance / np.where(largest > 0, largest, 1), 1.0)
+        weight = importance ** np.array(self.config.focus)[:, None, None]
         scaled = weight / np.sqrt((weight**2).mean(axis=2, keepdims=True))
         return np.asarray(scaled, dtype=np.float32)
 
-    def _train(self, X: Tensor, residual: Tensor, fold: Tensor) -> None:
+    def _train(self, X: Tensor, left: Tensor, fold: Tensor) -> None:
         config, trunks = self.config, self.trunks.train()
         n_steps = config.epochs * -(-len(X) // config.batch_size)
         optimizer = torch.optim.AdamW(
@@ -204,8 +210,8 @@ class ResidualEstimator(Estimator):
         for epoch in range(config.epochs):
             total = torch.zeros(())
             for rows in torch.split(torch.randperm(len(X)), config.batch_size):
-                target = residual[rows]
-                counts = ~target.isnan() & learns[:, rows, None]  # (K, B, T)
+                target = left[:, rows]  # (K, B, T)
+                counts = ~target.isnan() & learns[:, rows, None]
                 error = torch.where(counts, trunks(X[rows]) - target, 0.0).square()
                 loss = (error.sum(dim=(1, 2)) / counts.sum(dim=(1, 2)).clamp(min=1)).sum()
                 optimizer.zero_grad()
