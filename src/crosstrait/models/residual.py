@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy import linalg, optimize
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.optim.lr_scheduler import OneCycleLR
@@ -20,9 +21,8 @@ from crosstrait.models.lasso import draw_folds, fit_lasso
 Float64 = NDArray[np.float64]
 
 _PREDICTION_ROWS = 4096
-# A member stays if it takes nearly as much off the held-out error as the best one: a twentieth
-# less, or a hundredth of the error. None may add more error than that, which their mean undoes.
-_SHARE, _SLACK, _HARM = 0.05, 0.01, -0.01
+# Added to the members' variances, so that alike members share their weight.
+_EVEN = 0.02
 
 
 class ResidualConfig(ModelConfig):
@@ -103,9 +103,8 @@ class ResidualEstimator(Estimator):
     what they leave. Its weight of locus l is :math:`(\sum_t |B_{k,tl}|)^{\gamma_k}`: where a locus
     acts on any trait, interactions on every trait are looked for (effect heredity), which is how
     traits learn from one another here. A member learns, effects included, without the samples of
-    its own fold, and those judge its network: the prediction is the mean over the effects of all
-    members plus the mean over the networks that take about as much off the error as the best one.
-    Holes cost their cell in both parts.
+    its own fold, and those decide its network's share: the prediction is the mean over the effects
+    of all members plus a weighted sum of their networks. Holes cost their cell in both parts.
 
     Attributes
     ----------
@@ -113,11 +112,8 @@ class ResidualEstimator(Estimator):
         (T, L) and (T,): the mean additive part.
     trunks
         The networks.
-    kept
-        (K,) which members predict.
-    noise_sd
-        (T,) root mean squared error on samples that neither the effects nor the network that
-        predicted them had seen.
+    share
+        (K,) weight of each network, at least 0.
 
     References
     ----------
@@ -130,8 +126,7 @@ class ResidualEstimator(Estimator):
         self.config = config
         self.coef: Float64 = np.zeros((n_traits, n_loci))
         self.intercept: Float64 = np.zeros(n_traits)
-        self.noise_sd: Float64 = np.full(n_traits, np.nan)
-        self.kept: NDArray[np.bool_] = np.ones(len(config.focus), dtype=bool)
+        self.share: Float64 = np.zeros(len(config.focus))
         self.trunks = self._untrained()
 
     def _untrained(self) -> Trunks:
@@ -167,24 +162,27 @@ class ResidualEstimator(Estimator):
                 torch.from_numpy(left.astype(np.float32)),
                 torch.from_numpy(fold),
             )
-        unseen = (fold, np.arange(len(X)))
-        self._judge(left[unseen], self._members(X)[unseen], fold)
+        self._weigh(left[fold, np.arange(len(X))], self._members(X), fold)
 
-    def _judge(self, left: Array, network: Float64, fold: NDArray[np.intp]) -> None:
-        """Choose the networks that predict.
+    def _weigh(self, left: Array, networks: Float64, fold: NDArray[np.intp]) -> None:
+        r"""Choose the networks' weights w >= 0 that minimise :math:`w^\top C w - 2 a^\top w`.
 
-        ``left`` (N, T) is what the effects of the member that has not seen a sample leave of it,
-        ``network`` (N, T) what that member's network predicts of that.
+        C holds the mean products of the networks' outputs (K, N, T), and a those with what they
+        are to predict: ``left`` (N, T), what the effects of the member that has not seen a sample
+        leave of it. Only that member's samples and outputs enter its own a.
         """
-        error = left - network
-        gain = np.zeros(len(self.kept))
-        for k in range(len(gain)):
-            before, after = np.nansum(left[fold == k] ** 2), np.nansum(error[fold == k] ** 2)
-            gain[k] = 1 - after / before if before > 0 else 0.0
-        best = gain.max()
-        self.kept = (gain >= best - max(_SHARE * best, _SLACK)) & (best > _HARM)
-        judged = self.kept[fold] if self.kept.any() else np.ones(len(fold), dtype=bool)
-        self.noise_sd = _root_mean_square((error if self.kept.any() else left)[judged])
+        cells = networks[:, ~np.isnan(left)]  # (K, C)
+        products = cells @ cells.T / cells.shape[1]
+        slope = np.zeros(len(networks))
+        for k, network in enumerate(networks):
+            own = fold == k
+            power = np.where(np.isnan(left[own]), 0.0, network[own] ** 2).sum()
+            slope[k] = np.nansum(network[own] * left[own]) / power if power > 0 else 0.0
+        variance = np.diag(products)
+        if variance.min() > 0:
+            root = linalg.cholesky(products + _EVEN * np.diag(variance))
+            target = linalg.solve_triangular(root, slope * variance, trans="T")
+            self.share = optimize.nnls(root, target)[0]
 
     def _locus_weight(self, coef: Float64) -> NDArray[np.float32]:
         importance = np.abs(coef).sum(axis=1, keepdims=True)  # (K, 1, L)
@@ -235,8 +233,8 @@ class ResidualEstimator(Estimator):
 
     def predict(self, X: Array) -> Float64:
         """Return predictions (n, T) for coded genotypes (n, L)."""
-        additive = self._additive(X)
-        return additive + self._members(X)[self.kept].mean(axis=0) if self.kept.any() else additive
+        predicted: Float64 = self._additive(X) + np.tensordot(self.share, self._members(X), axes=1)
+        return predicted
 
     def _additive(self, X: Array) -> Float64:
         additive: Float64 = X @ self.coef.T + self.intercept
@@ -244,7 +242,7 @@ class ResidualEstimator(Estimator):
 
     def _members(self, X: Array) -> Float64:
         """Return the members' part (K, n, T)."""
-        outputs = np.empty((len(self.kept), len(X), len(self.coef)))
+        outputs = np.empty((len(self.share), len(X), len(self.coef)))
         with torch.no_grad():
             for start in range(0, len(X), _PREDICTION_ROWS):
                 block = slice(start, start + _PREDICTION_ROWS)
@@ -253,29 +251,21 @@ class ResidualEstimator(Estimator):
         return outputs
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the effects, the noise and the weights of the networks."""
+        """Return the effects, the shares and the weights of the networks."""
         weights = self.trunks.state_dict().items()
         return {
             "coef": self.coef,
             "intercept": self.intercept,
-            "kept": self.kept,
-            "noise_sd": self.noise_sd,
+            "share": self.share,
         } | {f"trunks.{name}": tensor.numpy() for name, tensor in weights}
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what ``state`` returned."""
         self.coef, self.intercept = state["coef"], state["intercept"]
-        self.kept, self.noise_sd = state["kept"], state["noise_sd"]
+        self.share = state["share"]
         weights = {
             name.removeprefix("trunks."): torch.from_numpy(np.array(array))
             for name, array in state.items()
             if name.startswith("trunks.")
         }
         self.trunks.load_state_dict(weights)
-
-
-def _root_mean_square(error: Array) -> Float64:
-    measured = ~np.isnan(error)
-    total = np.where(measured, error, 0.0) ** 2
-    mean: Float64 = total.sum(axis=0) / np.maximum(measured.sum(axis=0), 1)
-    return np.sqrt(mean)
