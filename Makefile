@@ -15,7 +15,7 @@ demo: $(STAMP)  ## Train every model on a simulated cross and write a leaderboar
 	$(BIN)/crosstrait demo --out demo
 
 test: $(STAMP)  ## Run the test suite on all cores.
-	$(BIN)/pytest -n auto --dist worksteal --durations 15
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal --durations 15
 
 lint: $(STAMP)  ## Check style and types.
 	$(BIN)/ruff check .

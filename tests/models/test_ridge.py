@@ -113,7 +113,8 @@ def test_holes_of_any_pattern_leave_the_other_traits_exact(
     together = fitted(X, Y)
     for t in range(3):
         alone = fitted(X, Y[:, [t]])
-        scale = np.abs(alone.coef).max() + 1e-3
+        # Where almost nothing is learned the penalty's minimum is flat to the last digits.
+        scale = np.abs(alone.coef).max() + 1e-2
         np.testing.assert_allclose(together.coef[t], alone.coef[0], atol=1e-3 * scale)
         np.testing.assert_allclose(
             together.intercept[t], alone.intercept[0], atol=1e-3 * (1 + abs(alone.intercept[0]))
