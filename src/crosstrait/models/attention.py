@@ -6,21 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
+from crosstrait.models.blocked_attention import attend_in_blocks
+from crosstrait.models.blocks import in_blocks
+
 _NORM_EPS = 1e-5  # of layer norms, PyTorch's default
 _VECTOR = 16  # float32 values of the widest CPU registers
-
-
-def linear(units: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return ``units @ weight + bias`` for every member.
-
-    Shapes: units (M, ..., d_in), weight (M, d_in, d_out), bias (M, d_out).
-    """
-    rows = units.reshape(len(units), -1, units.shape[-1])  # (M, rows, d_in)
-    if bias is None:
-        mapped = torch.bmm(rows, weight)
-    else:
-        mapped = torch.baddbmm(bias.unsqueeze(1), rows, weight)
-    return mapped.view(*units.shape[:-1], -1)
 
 
 def layer_norm(units: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -46,26 +36,31 @@ def scaled_tokens(X: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float = 1.0) -> Tensor:
     """Return ``softmax(scale * query @ key.T) @ value`` over the last two dimensions.
 
-    The scores are never held whole: PyTorch's fused attention makes them in blocks.
+    The scores are never held whole: they are made in blocks, by PyTorch's fused attention or, on
+    a CPU and with many loci, by ours.
 
     Parameters
     ----------
     query, key, value
-        (..., L, d): any number of leading dimensions, such as member, sample and head.
+        (M, B, L, d) for M members and B samples, or (M, B, H, L, d) with H heads.
     scale
         1 for the published unscaled attention, ``1 / sqrt(d)`` for the usual one.
     """
     # The fused kernels take exactly four dimensions, and fall back to whole scores for others.
-    lead = query.shape[:-2]
-    folded = [
-        pad_width(part.flatten(0, -4) if part.ndim > 3 else part.view(-1, 1, *part.shape[-2:]))
+    queries, keys, values = (
+        part.flatten(0, 1) if part.ndim == 5 else part.flatten(0, 1).unsqueeze(1)
         for part in (query, key, value)
-    ]
-    attended = F.scaled_dot_product_attention(*folded, scale=scale)
-    return attended[..., : value.shape[-1]].view(*lead, -1, value.shape[-1])
+    )
+    if in_blocks(query, query.shape[-2]):
+        attended = attend_in_blocks(queries, keys, values, scale=scale)
+    else:
+        queries, keys, wide = map(pad_width, (queries, keys, values))
+        attended = F.scaled_dot_product_attention(queries, keys, wide, scale=scale)
+        attended = attended[..., : value.shape[-1]]
+    return attended.view(*query.shape[:-1], -1)
 
 
 def pad_width(units: Tensor) -> Tensor:
-    """Widen the last dimension with zeros to a multiple of 16 where that makes CPU products fast."""
+    """Widen the last dimension with zeros to whole vectors, which makes CPU products fast."""
     missing = -units.shape[-1] % _VECTOR
     return F.pad(units, (0, missing)) if missing and units.device.type == "cpu" else units

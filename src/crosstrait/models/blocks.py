@@ -1,4 +1,4 @@
-"""Attention in blocks of scores that stay in a core's cache, each core with its own samples."""
+"""Blocks of attention scores that stay in a core's cache, and the cores that go through them."""
 
 from __future__ import annotations
 
@@ -10,82 +10,73 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from crosstrait.models.products import product
+
 LOG2_E = math.log2(math.e)
 """exp(s) is computed as exp2(s * LOG2_E), which is several times as fast on a CPU."""
 
-_BLOCK = 2**18  # scores in a block: 1 MB of float32, a common second-level cache
-_MOST_THREADS = 16  # beyond, Python's lock costs more than another core brings
+_FEWEST_LOCI = 256  # with fewer, PyTorch's fused attention is as fast
+_BLOCK = 2**19  # scores: 2 MB of float32, about a second-level cache
 _SAFE_SCORE = 60.0  # exp2 of this, summed over any number of loci, is far from overflow
+_MOST_THREADS = 16  # beyond, Python's lock costs more than another core brings
 
-Part = TypeVar("Part")
+Part = tuple[int, range]
+"""A head (of all members, counted through) and the samples of a share of the work."""
+
 Result = TypeVar("Result")
 
 
-def slices(total: int, step: int) -> Iterator[slice]:
-    """Yield the slices of ``step`` (the last one may be shorter) that cover ``total``."""
-    for start in range(0, total, step):
-        yield slice(start, min(start + step, total))
+def in_blocks(tokens: Tensor, n_loci: int) -> bool:
+    """Whether attention over this many loci is to go in blocks of our own."""
+    plain = tokens.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    return plain and n_loci >= _FEWEST_LOCI
 
 
-def samples_of_threads(n_heads: int, n_samples: int) -> list[slice]:
-    """Cut the samples so that every thread has a share of the (head, samples) pairs."""
+def query_blocks(n_loci: int) -> Iterator[slice]:
+    """Yield blocks of queries, about equal, whose scores over all loci fit a cache."""
+    step = -(-n_loci // -(-(n_loci**2) // _BLOCK))
+    for first in range(0, n_loci, step):
+        yield slice(first, min(first + step, n_loci))
+
+
+def parts_of_threads(n_heads: int, n_samples: int) -> list[Part]:
+    """Cut the work so that every thread has a share."""
     shares = -(-min(torch.get_num_threads(), _MOST_THREADS) // n_heads)
-    return list(slices(n_samples, max(1, -(-n_samples // shares))))
+    own = -(-n_samples // shares)
+    samples = [range(n, min(n + own, n_samples)) for n in range(0, n_samples, own)]
+    return [(head, part) for head in range(n_heads) for part in samples]
 
 
 def on_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
     """Return ``work`` of every part, in order; each runs on one core, without gradients.
 
     PyTorch's own threads meet after every operation, which costs as much as the operation when
-    it is on a block; here each core goes through its samples alone.
+    it is on a block; here each core goes through its parts alone.
     """
-
-    def alone(part: Part) -> Result:
-        with torch.no_grad():  # new threads start with gradients on
-            return work(part)
-
     threads = torch.get_num_threads()
-    if threads == 1 or len(parts) == 1:
-        return [alone(part) for part in parts]
+    n = min(threads, len(parts), _MOST_THREADS)
+    shares = [parts[i::n] for i in range(n)]
+
+    def alone(share: Sequence[Part]) -> list[Result]:
+        torch.get_num_threads()  # makes a new thread take over the number set below
+        with torch.no_grad():  # new threads start with gradients on
+            return [work(part) for part in share]
+
+    if n == 1:
+        return alone(shares[0])
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(min(threads, len(parts), _MOST_THREADS)) as pool:
-            return list(pool.map(alone, parts))
+        with ThreadPoolExecutor(n - 1) as pool:
+            others = [pool.submit(alone, share) for share in shares[1:]]
+            found = [alone(shares[0]), *(other.result() for other in others)]
     finally:
         torch.set_num_threads(threads)
+    return [found[i % n][i // n] for i in range(len(parts))]
 
 
-class Blocks:
-    """Blocks of S samples x Q queries x L keys, and room for the scores of one."""
-
-    def __init__(self, like: Tensor, n_samples: int, n_loci: int) -> None:
-        self.n_samples, self.n_loci = n_samples, n_loci
-        self.samples = max(1, min(n_samples, _BLOCK // n_loci**2))
-        self.queries = max(1, min(n_loci, _BLOCK // n_loci))
-        self._like = like
-        self.scores = self.room()
-
-    def room(self) -> Tensor:
-        """Return further room for the scores of a full block; `shaped` cuts it to a block."""
-        return self._like.new_empty(self.samples * self.queries * self.n_loci)
-
-    def sample_slices(self) -> Iterator[slice]:
-        """Yield the slices of samples."""
-        return slices(self.n_samples, self.samples)
-
-    def query_slices(self) -> Iterator[slice]:
-        """Yield the slices of queries."""
-        return slices(self.n_loci, self.queries)
-
-
-def shaped(room: Tensor, *shape: int) -> Tensor:
-    """Return the beginning of some room as a contiguous tensor."""
-    return room[: math.prod(shape)].view(shape)
-
-
-def needs_shift(largest_score: float) -> bool:
+def needs_shift(largest_score: Tensor) -> bool:
     """Whether rows of scores must have their maximum taken off before exp2."""
-    return not largest_score < _SAFE_SCORE
+    return not float(largest_score) < _SAFE_SCORE
 
 
 def exp2_(scores: Tensor, *, shift: bool) -> Tensor:
@@ -93,3 +84,27 @@ def exp2_(scores: Tensor, *, shift: bool) -> Tensor:
     if shift:
         scores.sub_(scores.amax(dim=-1, keepdim=True))
     return torch.exp2(scores, out=scores)
+
+
+class Scores:
+    """The scores of one sample's queries and keys (L, d), to the base 2.
+
+    Attributes
+    ----------
+    query
+        The queries times ``scale * LOG2_E``.
+    key
+        The keys.
+    """
+
+    def __init__(self, query: Tensor, key: Tensor, scale: float) -> None:
+        self.query = query * (scale * LOG2_E)
+        self.key = key.contiguous()
+        longest = [units.square().sum(-1).amax().sqrt() for units in (self.query, self.key)]
+        self._shift = needs_shift(longest[0] * longest[1])
+
+    def weights(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the softmax numerators (Q, L) of one block of queries after the other."""
+        for queries in query_blocks(len(self.query)):
+            scores = product(self.query[queries], self.key.mT)
+            yield queries, exp2_(scores, shift=self._shift)

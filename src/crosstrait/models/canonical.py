@@ -9,11 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from crosstrait.models.attention import attend, layer_norm, linear, scaled_tokens
+from crosstrait.models.attention import attend, layer_norm, scaled_tokens
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.pooled_attention import attend_mean
+from crosstrait.models.products import linear
 
 
 class CanonicalConfig(ModelConfig):

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from crosstrait.models.attention import attend, pad_width
+from crosstrait.models.attention import attend
 from crosstrait.models.blocks import (
     LOG2_E,
-    Blocks,
+    Part,
     exp2_,
+    in_blocks,
     needs_shift,
     on_threads,
-    samples_of_threads,
-    shaped,
+    parts_of_threads,
+    query_blocks,
 )
+from crosstrait.models.products import product
 
 _MOST_LOCI = 4096  # the L x L products of all loci take 64 MB a head here
 
@@ -64,8 +66,8 @@ def attend_loci(
     Tensor
         (M, B, L, H w), the heads beside one another.
     """
-    shared = loading.device.type == "cpu" and len(loading[0]) > 1
-    if shared and loading.shape[-1] <= _MOST_LOCI:
+    n_loci = loading.shape[-1]
+    if in_blocks(loading, n_loci) and n_loci <= _MOST_LOCI:
         key = key * (scale * LOG2_E)
         pairs = query @ key.mT  # (M, H, L, L)
         bias = (key @ query_bias.unsqueeze(-1)).squeeze(-1)  # (M, H, L)
@@ -81,133 +83,103 @@ class _LocusAttention(torch.autograd.Function):
     """`attend_loci` with A and u, the products of loci, to the base 2 (members, heads stacked)."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, t: Tensor, A: Tensor, u: Tensor, v: Tensor) -> Tensor:
         (M, B, L), H, w = t.shape, A.shape[1], v.shape[-1]
-        low, high = A.aminmax()
         largest = t.abs().max()
-        bound = (torch.maximum(-low, high) * largest + u.abs().max()) * largest
-        ctx.shift = needs_shift(float(bound))
+        pairs = torch.stack(A.aminmax()).abs().max()
+        ctx.shift = needs_shift((pairs * largest + u.abs().max()) * largest)
         out, total = t.new_empty(M, B, L, H, w), t.new_empty(M, B, L, H, 1)
 
-        def attend_part(part: tuple[int, int, slice]) -> None:
-            m, h, own = part
-            head = _Head(t[m, own], A[m, h], u[m, h], v[m, h], shift=ctx.shift)
-            head.forward(out[m, own, :, h], total[m, own, :, h])
+        def attend_part(part: Part) -> None:
+            m, h = divmod(part[0], H)
+            head = _Head(A[m, h], u[m, h], v[m, h], shift=ctx.shift)
+            for n in part[1]:
+                head.forward(t[m, n], out[m, n, :, h], total[m, n, :, h])
 
-        on_threads(attend_part, list(product(range(M), range(H), samples_of_threads(M * H, B))))
+        on_threads(attend_part, parts_of_threads(M * H, B))
         ctx.save_for_backward(t, A, u, v, out, total)
         return out.flatten(3)
 
     @staticmethod
     @once_differentiable
-    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         t, A, u, v, out, total = ctx.saved_tensors
         (M, B, _), H = t.shape, A.shape[1]
-        upstream = gradient.view_as(out) / total
-        inner = (upstream * out).sum(-1, keepdim=True)
-        of_t = ctx.needs_input_grad[0]
+        gradient = gradient.view_as(out)
+        dt = t.new_zeros(H, *t.shape) if ctx.needs_input_grad[0] else None
 
-        def gradients_of_part(part: tuple[int, int, slice]) -> _Gradients:
-            m, h, own = part
-            head = _Head(t[m, own], A[m, h], u[m, h], v[m, h], shift=ctx.shift)
-            return head.backward(upstream[m, own, :, h], inner[m, own, :, h], of_t=of_t)
+        def differentiate_part(part: Part) -> _Head:
+            m, h = divmod(part[0], H)
+            head = _Head(A[m, h], u[m, h], v[m, h], shift=ctx.shift)
+            for n in part[1]:
+                given, made, rows = (tensor[m, n, :, h] for tensor in (gradient, out, total))
+                head.backward(t[m, n], given, made, rows, None if dt is None else dt[h, m, n])
+            return head
 
-        parts = list(product(range(M), range(H), samples_of_threads(M * H, B)))
-        dt = torch.zeros_like(t) if of_t else None
+        parts = parts_of_threads(M * H, B)
         dA, du, dv = torch.zeros_like(A), torch.zeros_like(u), torch.zeros_like(v)
-        for (m, h, own), found in zip(parts, on_threads(gradients_of_part, parts), strict=True):
-            dA[m, h] += found.A
-            du[m, h] += found.u
-            dv[m, h] += found.v
-            if dt is not None:
-                dt[m, own] += found.t
-        return dt, dA, du, dv
-
-
-@dataclass(frozen=True)
-class _Gradients:
-    t: Tensor
-    A: Tensor
-    u: Tensor
-    v: Tensor
+        for (own, _), head in zip(parts, on_threads(differentiate_part, parts), strict=True):
+            m, h = divmod(own, H)
+            dA[m, h] += head.dA
+            du[m, h] += head.du
+            dv[m, h] += head.dv
+        return None if dt is None else dt.sum(0), dA, du, dv
 
 
 class _Head:
-    """One head of one member on some samples: t (B, L), A (L, L), u (L,), v (L, w)."""
+    """One head of one member, A (L, L), u (L,), v (L, w), and the gradients of these."""
 
-    def __init__(self, t: Tensor, A: Tensor, u: Tensor, v: Tensor, *, shift: bool) -> None:
-        self.t, self.A, self.u, self.v = t, A, u, v
+    def __init__(self, A: Tensor, u: Tensor, v: Tensor, *, shift: bool) -> None:
+        self.A, self.u, self.v = A, u, v
         self.shift = shift
-        self.blocks = Blocks(t, *t.shape)
-        self.rows = list(zip(self.blocks.query_slices(), A.split(self.blocks.queries), strict=True))
+        self.dA, self.du, self.dv = torch.zeros_like(A), torch.zeros_like(u), torch.zeros_like(v)
 
-    def weights(self, t: Tensor, own: Tensor, rows: Tensor) -> Tensor:
-        """Return the softmax numerators of the queries ``rows`` of A with loadings ``own``."""
-        scores = shaped(self.blocks.scores, len(t), *rows.shape)
-        torch.addcmul(self.u, rows, own, out=scores)
-        return exp2_(scores.mul_(t.unsqueeze(1)), shift=self.shift)
+    def weights(self, t: Tensor) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the softmax numerators (Q, L) of one block of queries after the other."""
+        for queries in query_blocks(len(t)):
+            scores = torch.addcmul(self.u, self.A[queries], t[queries, None]).mul_(t)
+            yield queries, exp2_(scores, shift=self.shift)
 
-    def forward(self, out: Tensor, total: Tensor) -> None:
-        """Fill the outputs (B, L, w) and the softmax denominators (B, L, 1)."""
-        w = self.v.shape[-1]
-        v = pad_width(self.v)
-        for samples in self.blocks.sample_slices():
-            t = self.t[samples]
-            own = t.unsqueeze(-1)
-            values = own * v
-            sums, tops = [], []
-            for queries, rows in self.rows:
-                weights = self.weights(t, own[:, queries], rows)
-                sums.append(weights.sum(-1, keepdim=True))
-                tops.append(torch.bmm(weights, values))
-            total[samples] = torch.cat(sums, dim=1)
-            out[samples] = torch.cat(tops, dim=1)[..., :w].div_(total[samples])
+    def forward(self, t: Tensor, out: Tensor, total: Tensor) -> None:
+        """Fill the outputs (L, w) and softmax denominators (L, 1) of a sample t (L,)."""
+        values = t.unsqueeze(-1) * self.v
+        for queries, weights in self.weights(t):
+            rows = weights.sum(-1, keepdim=True)
+            total[queries] = rows
+            out[queries] = product(weights, values).div_(rows)
 
-    def backward(self, upstream: Tensor, inner: Tensor, *, of_t: bool) -> _Gradients:
-        """Return the gradients; that of t (B, L) only if asked for.
+    def backward(
+        self, t: Tensor, gradient: Tensor, out: Tensor, total: Tensor, dt: Tensor | None
+    ) -> None:
+        """Add a sample's share to the gradients, and to that of t (L,) if there is one.
 
-        With P the softmax of a sample, O its output and dO the gradient of that, ``upstream``
-        holds dO_i and ``inner`` holds dO_i . O_i, both over the denominator of row i, and::
+        With P the softmax, O the output and dO the gradient of that::
 
             dV_j = sum_i P_ij dO_i                 V_j = t_j v_j
             dS_ij = P_ij (dO_i . V_j - dO_i . O_i)
-            dA_ij = t_i t_j dS_ij                  summed over samples, as du and dv
+            dA_ij = t_i t_j dS_ij
             du_j = t_j sum_i dS_ij
             dv_j = t_j dV_j
             dt_j = v_j . dV_j + sum_i dS_ij (t_i A_ij + u_j) + sum_i dS_ji t_i A_ji
         """
-        w = self.v.shape[-1]
+        own = t.unsqueeze(-1)
+        upstream = gradient / total
+        inner = (upstream * out).sum(-1, keepdim=True)
+        both = torch.cat([upstream, -inner], dim=-1)
         # The scores are to the base 2, whose derivative brings ln 2.
-        inner = inner * math.log(2)
-        upstream, v = pad_width(upstream), pad_width(self.v)
-        found = _Gradients(*(torch.zeros_like(part) for part in (self.t, self.A, self.u, self.v)))
-        room = self.blocks.room()
-        for samples in self.blocks.sample_slices():
-            t = self.t[samples]
-            own = t.unsqueeze(-1)
-            values = (own * (v * math.log(2))).mT
-            d_values = v.new_zeros(len(t), *v.shape)
-            d_columns = torch.zeros_like(t)
-            for queries, rows in self.rows:
-                given = upstream[samples, queries]
-                weights = self.weights(t, own[:, queries], rows)
-                d_values.baddbmm_(weights.mT, given)
-                d_scores = shaped(room, *weights.shape)
-                torch.bmm(given, values, out=d_scores)
-                d_scores.sub_(inner[samples, queries]).mul_(weights)
-                d_columns += d_scores.sum(1)
-                if of_t:
-                    products = torch.mul(d_scores, rows, out=weights)
-                    found.t[samples, queries] += torch.bmm(products, own).squeeze(-1)
-                    found.t[samples] += torch.bmm(own[:, queries].mT, products).squeeze(1)
-                d_scores.mul_(t.unsqueeze(1))
-                for d_own, scores in zip(own[:, queries], d_scores, strict=True):
-                    found.A[queries].addcmul_(d_own, scores)
-            d_values = d_values[..., :w]
-            found.u.add_((t * d_columns).sum(0))
-            found.v.add_((own * d_values).sum(0))
-            if of_t:
-                found.t[samples] += self.u * d_columns + (self.v * d_values).sum(-1)
-        return found
+        values = F.pad(own * self.v, (0, 1), value=1.0).mul_(math.log(2)).mT
+        summed = torch.zeros_like(values)  # of P_ij [dO_i, -dO_i . O_i], (w + 1, L)
+        for queries, weights in self.weights(t):
+            given = both[queries]
+            summed += product(given.mT, weights)
+            d_scores = product(given, values).mul_(weights)
+            if dt is not None:
+                products = torch.mul(d_scores, self.A[queries], out=weights)
+                dt[queries] += products @ t
+                dt += t[queries] @ products
+            self.dA[queries].addcmul_(d_scores.mul_(t), own[queries])
+        columns = (summed * values).sum(0)  # sum_i dS_ij
+        self.du += t * columns
+        self.dv += own * summed[:-1].mT
+        if dt is not None:
+            dt += self.u * columns + (self.v.mT * summed[:-1]).sum(0)

@@ -10,10 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from crosstrait.errors import SettingsError
-from crosstrait.models.attention import attend, linear
+from crosstrait.models.attention import attend
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
+from crosstrait.models.products import linear
 
 
 class RijalConfig(ModelConfig):

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from crosstrait.models.attention import attend, linear
+from crosstrait.models.attention import attend
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.members import Dropout, MemberNetwork
+from crosstrait.models.products import linear
 
 
 class RijalMultienvConfig(ModelConfig):
@@ -75,13 +76,14 @@ class RijalMultienv(MemberNetwork):
 
     def members_forward(self, weights: Mapping[str, Tensor], X: Tensor, drop: Dropout) -> Tensor:  # noqa: ARG002
         """Return the outputs (M, B, E); the model has no dropout."""
-        tokens = self._tokens(weights["embedding"], X)  # (M, B, E, L + 1, d)
+        tokens = self._tokens(weights["embedding"], X).flatten(1, 2)  # (M, B E, L + 1, d)
         maps = (weights[name].unbind(1) for name in ("query", "key", "value"))
-        for query, key, value in zip(*maps, strict=True):
-            projected = linear(tokens, torch.cat([query, key, value], dim=-1))
+        for layer in zip(*maps, strict=True):
+            projected = linear(tokens, torch.cat(layer, dim=-1))
             tokens = attend(*projected.chunk(3, dim=-1))
         readout = weights["readout"].flatten(1).unsqueeze(-1)  # (M, (L + 1) d, 1)
-        return linear(tokens.flatten(3), readout, weights["offset"]).squeeze(-1)
+        read = linear(tokens.flatten(2), readout, weights["offset"])  # (M, B E, 1)
+        return read.view(*X.shape[:2], -1)
 
     def _tokens(self, embedding: Tensor, X: Tensor) -> Tensor:
         E, K = self.n_environments, embedding.shape[-1]

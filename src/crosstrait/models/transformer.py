@@ -10,10 +10,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from crosstrait.models.attention import attend, layer_norm, linear, scaled_tokens
+from crosstrait.models.attention import attend, layer_norm, scaled_tokens
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
+from crosstrait.models.products import linear
 
 
 class TransformerConfig(ModelConfig):
