@@ -79,7 +79,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 @app.command
-def demo(*, out: Path = Path("demo"), workers: int = 1) -> int:
+def demo(*, out: Path = Path("demo"), workers: int | None = None) -> int:
     """Train all models on a simulated cross; write a leaderboard and a report.
 
     Parameters
@@ -87,7 +87,7 @@ def demo(*, out: Path = Path("demo"), workers: int = 1) -> int:
     out
         The folder to write to.
     workers
-        Processes that train at once.
+        Processes that train at once; as many as cores, memory and runs allow where not given.
     """
     from crosstrait.experiments.demo import prepare_demo
 
@@ -210,7 +210,7 @@ def run(
     *,
     out: Path | None = None,
     executor: Literal["local", "ray", "slurm", "modal"] = "local",
-    workers: int = 1,
+    workers: int | None = None,
     set_: Changes = (),
 ) -> int:
     """Train every model of an experiment file that is not trained yet, and score them all.
@@ -224,7 +224,7 @@ def run(
     executor
         What trains.
     workers
-        Processes that train at once.
+        Processes that train at once; as many as cores, memory and runs allow where not given.
     set_
         A setting of the file, as in train.replicates=1 or model.ridge.name=blup; may be repeated.
     """
@@ -288,7 +288,7 @@ def report(folder: Path, /) -> None:
     _say(f"report: {page}")
 
 
-def _run(experiment: Any, *, out: Path, executor: str = "local", workers: int = 1) -> int:
+def _run(experiment: Any, *, out: Path, executor: str = "local", workers: int | None = None) -> int:
     from crosstrait.experiments.driver import run_experiment
     from crosstrait.report.page import write_report
 

@@ -13,7 +13,7 @@ from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.evaluation.cells import CELL_COLUMNS
 from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS
 from crosstrait.evaluation.metrics import r2
-from crosstrait.experiments.driver import Result, make_engine, run_experiment
+from crosstrait.experiments.driver import Result, check_engine, run_experiment
 from crosstrait.experiments.file import read_experiment
 from crosstrait.panel.storage import open_panel
 from crosstrait.training.fitted import load_model
@@ -214,5 +214,5 @@ def test_an_unknown_trait_is_refused_before_any_training(tmp_path: Path) -> None
 )
 def test_an_engine_that_is_not_there_is_refused(name: str, workers: int, part: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        make_engine(name, workers=workers)
+        check_engine(name, workers=workers)
     assert part in str(caught.value)

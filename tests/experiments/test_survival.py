@@ -72,14 +72,14 @@ def test_a_kill_at_any_moment_costs_no_number(tmp_path: Path, start: Start) -> N
     path = write_tiny(tmp_path)
     assert start("--version").wait()[0] == 0  # the time below is without the server's start
     begun = time.monotonic()
-    code, _, stderr = start("run", path, "--out", tmp_path / "undisturbed").wait()
+    code, _, stderr = start("run", path, "--workers", 1, "--out", tmp_path / "undisturbed").wait()
     duration = time.monotonic() - begun
     assert code == 0, stderr
     whole = numbers(tmp_path / "undisturbed")
     # Not seeded: every run of the suite tries other moments.
     for trial, share in enumerate(np.random.default_rng().uniform(0.1, 0.9, 3)):
         out = tmp_path / f"killed-{trial}"
-        killed = start("run", path, "--out", out)
+        killed = start("run", path, "--workers", 1, "--out", out)
         time.sleep(share * duration)
         killed.process.kill()
         killed.wait()
@@ -88,7 +88,7 @@ def test_a_kill_at_any_moment_costs_no_number(tmp_path: Path, start: Start) -> N
         written = {
             file: file.stat().st_mtime_ns for folder in finished for file in folder.iterdir()
         }
-        code, _, stderr = start("run", path, "--out", out).wait()
+        code, _, stderr = start("run", path, "--workers", 1, "--out", out).wait()
         assert code == 0, stderr
         assert {file: file.stat().st_mtime_ns for file in written} == written
         for left, right in zip(numbers(out), whole, strict=True):
@@ -100,7 +100,9 @@ def test_ctrl_c_and_sigterm_end_with_one_line_and_lose_nothing_finished(
 ) -> None:
     path = write_tiny(tmp_path, text=LONG)
     outs = {signal.SIGINT: tmp_path / "int", signal.SIGTERM: tmp_path / "term"}
-    started = {number: start("run", path, "--out", out) for number, out in outs.items()}
+    started = {
+        number: start("run", path, "--workers", 1, "--out", out) for number, out in outs.items()
+    }
     for number, command in started.items():
         runs = outs[number] / "runs"
         # The first checkpoint is written some seconds into the training of the second model.
@@ -117,7 +119,7 @@ def test_ctrl_c_and_sigterm_end_with_one_line_and_lose_nothing_finished(
 
 def test_two_processes_share_the_runs_of_one_experiment(tmp_path: Path, start: Start) -> None:
     path = write_tiny(tmp_path, text=MANY)
-    both = [start("run", path, "--out", tmp_path / "out") for _ in range(2)]
+    both = [start("run", path, "--workers", 1, "--out", tmp_path / "out") for _ in range(2)]
     trained = 0
     for command in both:
         code, stdout, stderr = command.wait()
@@ -155,7 +157,7 @@ def test_a_full_disk_stops_the_experiment_with_one_line_and_keeps_what_is_finish
     code = (
         "import resource; from crosstrait.cli import main;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500));"
-        f"main(['run', {str(path)!r}, '--out', {str(out)!r}])"
+        f"main(['run', {str(path)!r}, '--workers', '1', '--out', {str(out)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2

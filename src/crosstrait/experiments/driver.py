@@ -13,7 +13,7 @@ from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.engine import Engine, Outcome
 from crosstrait.experiments.file import Experiment
-from crosstrait.experiments.local import InProcess, ProcessPool
+from crosstrait.experiments.local import InProcess, ProcessPool, affordable_workers
 from crosstrait.experiments.plan import Group, Run, group_runs, plan
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.storage import make_folder, storage_errors
@@ -68,7 +68,7 @@ def run_experiment(
     *,
     out: Path,
     executor: str = "local",
-    workers: int = 1,
+    workers: int | None = 1,
     console: Console | None = None,
 ) -> Result:
     """Train every run that ``out`` does not hold yet, then write tables and report.
@@ -82,7 +82,8 @@ def run_experiment(
     executor
         Which engine trains: ``local``.
     workers
-        Processes that train at once.
+        Processes that train at once; None: as many as cores, memory and runs allow. With more
+        than one, a script needs Python's ``if __name__ == "__main__":``.
     console
         Where progress is shown; nowhere if not given.
 
@@ -95,13 +96,15 @@ def run_experiment(
     TrainingError
         If every run failed.
     """
-    engine = make_engine(executor, workers=workers)
+    check_engine(executor, workers=workers)
     make_folder(out)
     panel = load_panel(experiment.data.panel)
     splits = _draw_splits(experiment, panel)
     runs = plan(experiment, panel=panel, splits=splits)
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
+    n_groups = len(group_runs(runs))
+    engine = make_engine(workers or affordable_workers(panel, n_groups=n_groups))
     n_trained, failures = carry_out_all(
         runs, at=workplace, engine=engine, console=console or Console(quiet=True)
     )
@@ -122,13 +125,13 @@ def run_experiment(
     )
 
 
-def make_engine(name: str, *, workers: int = 1) -> Engine:
-    """Return the engine of that name.
+def check_engine(name: str, *, workers: int | None) -> None:
+    """Check the choice of an engine, before any work.
 
     Raises
     ------
     SettingsError
-        If there is none, or not yet, or without workers.
+        If there is none of that name, or not yet, or without workers.
     """
     if name not in EXECUTORS:
         raise SettingsError(unknown("executor", name, EXECUTORS))
@@ -137,8 +140,12 @@ def make_engine(name: str, *, workers: int = 1) -> Engine:
             f"the executor {name!r} is not part of this version; use --executor local, with "
             f"--workers for several processes"
         )
-    if workers < 1:
+    if workers is not None and workers < 1:
         raise SettingsError(f"workers = {workers}: at least one process is needed")
+
+
+def make_engine(workers: int) -> Engine:
+    """Return the engine of this machine: this process, or several."""
     return InProcess() if workers == 1 else ProcessPool(workers)
 
 

@@ -15,16 +15,20 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.engine import Listener, Outcome, carry_out
+from crosstrait.experiments.epochs import EpochFile, read_epochs
 from crosstrait.experiments.handover import hand_over, take_over
 from crosstrait.experiments.plan import Group
-from crosstrait.experiments.provenance import cores
+from crosstrait.experiments.provenance import cores, memory_bytes
 from crosstrait.experiments.run import Workplace
+from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
-from crosstrait.training.progress import EpochDone
 
 _MOST_DEATHS = 3
+_LOOK_SECONDS = 1.0
 _PANEL = f"panel-{platform.node()}-"
 
 
@@ -43,8 +47,10 @@ class InProcess:
 class ProcessPool:
     """Trains groups in ``workers`` processes, which share the cores evenly.
 
-    A worker that dies (killed, out of memory) is replaced and its group goes on from its
-    checkpoint; a group whose workers died three times has failed.
+    A run has ``cores // workers`` threads, however many runs are left, so that a resumed
+    experiment adds numbers in the same order. A worker that dies (killed, out of memory) is
+    replaced and its group goes on from its checkpoint; a group whose workers died three times
+    has failed.
     """
 
     workers: int
@@ -54,6 +60,8 @@ class ProcessPool:
         self, groups: Sequence[Group], *, at: Workplace, listener: Listener, wait: bool
     ) -> Iterator[Outcome]:
         """Yield the outcome of every group as it is known."""
+        if not groups:
+            return
         _drop_panels_of_the_dead(at.cache.folder / ".work")
         shared = at.cache.folder / ".work" / f"{_PANEL}{os.getpid()}"
         try:
@@ -78,7 +86,7 @@ class ProcessPool:
         """Work through ``waiting``; return early, with the rest in it, when a worker dies."""
         running: dict[Future[Outcome], Group] = {}
         pool = ProcessPoolExecutor(
-            self.workers,
+            min(self.workers, len(waiting)),
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
             initargs=(shared, at.cache.folder, len(at.splits), max(1, cores() // self.workers)),
@@ -88,10 +96,13 @@ class ProcessPool:
                 while waiting and self._may_start(waiting[0], running):
                     group = waiting.popleft()
                     listener.started(group)
-                    running[pool.submit(_work, group, wait)] = group
+                    running[pool.submit(_work, group, shared, wait)] = group
                 for future in _first_done(running):
                     group = running.pop(future)
                     yield future.result()
+                for group in running.values():
+                    for done in read_epochs(shared, group):
+                        listener.epoch(group, done)
         except BrokenProcessPool:
             dead = [group, *running.values()]
             yield from self._blame(dead, waiting)
@@ -117,12 +128,18 @@ class ProcessPool:
                 yield Outcome(group=group, status="failed", lost=group.runs, message=message)
 
 
-class _Silent:
-    def started(self, group: Group) -> None:
-        """Say nothing: the parent knows."""
+def affordable_workers(panel: Panel, *, n_groups: int) -> int:
+    """Return how many workers are worth starting: by cores, groups of runs, GPUs and memory.
 
-    def epoch(self, group: Group, done: EpochDone) -> None:
-        """Say nothing: epochs are not worth a message between processes."""
+    One with a GPU, which the runs would share, and where every worker's coded copy of the
+    genotypes would not fit into half of the memory.
+    """
+    if torch.cuda.is_available():
+        return 1
+    # Coded genotypes as float32, once more while they are made; and a process with torch.
+    needed = 2 * 4 * panel["call_dosage"].size + (1 << 30)
+    affordable = int(memory_bytes() // 2 // needed)
+    return max(1, min(cores(), n_groups, affordable))
 
 
 _AT: Workplace | None = None
@@ -134,7 +151,6 @@ def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by libraries that are loaded later
 
-    import torch
     from threadpoolctl import threadpool_limits
 
     torch.set_num_threads(threads)
@@ -143,9 +159,9 @@ def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None
     _AT = Workplace(panel=take_over(shared), splits=splits, cache=RunCache(runs))
 
 
-def _work(group: Group, wait: bool) -> Outcome:
+def _work(group: Group, shared: Path, wait: bool) -> Outcome:
     assert _AT is not None
-    return carry_out(group, at=_AT, listener=_Silent(), wait=wait)
+    return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
 
 
 def _drop_panels_of_the_dead(folder: Path) -> None:
@@ -166,7 +182,7 @@ def _leave_with_parent() -> None:
 
 
 def _first_done(running: dict[Future[Outcome], Group]) -> list[Future[Outcome]]:
-    return list(wait(running, return_when=FIRST_COMPLETED).done)
+    return list(wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

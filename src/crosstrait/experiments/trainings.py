@@ -10,7 +10,7 @@ from rich.console import Console
 
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.driver import carry_out_all, make_engine
+from crosstrait.experiments.driver import carry_out_all, check_engine, make_engine
 from crosstrait.experiments.file import ModelEntry
 from crosstrait.experiments.plan import plan_runs, select_traits
 from crosstrait.experiments.resolve import resolve_training
@@ -83,7 +83,7 @@ def run_trainings(
     >>> jobs = [("ridge", None), ({"type": "canonical", "embedding_dim": 64}, {"max_epochs": 20})]
     >>> folders = run_trainings(jobs, panel=panel, split=split, out="runs")  # doctest: +SKIP
     """
-    engine = make_engine(executor, workers=workers)
+    check_engine(executor, workers=workers)
     splits = (split,) if isinstance(split, Split) else tuple(split)
     if not seeds or len(set(seeds)) < len(seeds):
         raise SettingsError(f"seeds = {list(seeds)}: give at least one, each once")
@@ -96,7 +96,9 @@ def run_trainings(
         prune_r=prune_r,
     )
     at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
-    _, failures = carry_out_all(runs, at=at, engine=engine, console=console or Console(quiet=True))
+    _, failures = carry_out_all(
+        runs, at=at, engine=make_engine(workers), console=console or Console(quiet=True)
+    )
     folders = [folder for run in runs if (folder := at.cache.find(run)) is not None]
     if failures:
         reasons = "; ".join(f"{failure.run}: {failure.message}" for failure in failures[:3])

@@ -1,0 +1,46 @@
+"""Epochs told across processes, in small files that are replaced whole.
+
+A queue would do the same, but a process killed while it holds a queue's lock stops all others.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from crosstrait.experiments.plan import Group
+from crosstrait.experiments.storage import write_json
+from crosstrait.training.progress import EpochDone
+
+_BETWEEN_SECONDS = 0.5
+
+
+class EpochFile:
+    """A listener that leaves the latest epoch of every network in a file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._latest: dict[str, dict[str, object]] = {}
+        self._written = 0.0
+
+    def started(self, group: Group) -> None:
+        """Forget the networks of the group before ``group``."""
+        del group
+        self._latest.clear()
+
+    def epoch(self, group: Group, done: EpochDone) -> None:
+        """Note the epoch, and write now and then."""
+        self._latest[f"{done.seed} {done.member}"] = asdict(done)
+        if time.monotonic() - self._written >= _BETWEEN_SECONDS:
+            write_json(self.folder / f"{group.name}.json", list(self._latest.values()))
+            self._written = time.monotonic()
+
+
+def read_epochs(folder: Path, group: Group) -> list[EpochDone]:
+    """Return the latest epoch of every network of ``group``, as far as it was told."""
+    path = folder / f"{group.name}.json"
+    if not path.is_file():
+        return []
+    return [EpochDone(**values) for values in json.loads(path.read_text())]

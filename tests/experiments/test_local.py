@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.driver import carry_out_all
+from crosstrait.experiments.engine import Listener, Outcome
+from crosstrait.experiments.epochs import EpochFile, read_epochs
+from crosstrait.experiments.file import read_experiment
+from crosstrait.experiments.handover import hand_over, take_over
+from crosstrait.experiments.local import ProcessPool, affordable_workers
+from crosstrait.experiments.plan import Group, group_runs, plan
+from crosstrait.experiments.provenance import cores
+from crosstrait.experiments.run import Workplace
+from crosstrait.panel.schema import digest
+from crosstrait.panel.storage import open_panel
+from crosstrait.split import k_fold
+from crosstrait.training.progress import EpochDone
+from support.deadly_work import DeadlyWork, start_nothing
+from support.experiments import write_tiny
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> tuple[Workplace, list[Group]]:
+    path = write_tiny(tmp_path)
+    panel = open_panel(tmp_path / "cross.zarr")
+    splits = tuple(k_fold(panel, folds=2))
+    at = Workplace(panel=panel, splits=splits, cache=RunCache(tmp_path / "runs"))
+    return at, group_runs(plan(read_experiment(path), panel=panel, splits=splits))
+
+
+def test_a_panel_is_handed_over_whole_and_mapped(tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    panel = open_panel(tmp_path / "cross.zarr")
+    hand_over(panel, folder=tmp_path / "shared")
+    taken = take_over(tmp_path / "shared")
+    assert taken.attrs == panel.attrs
+    assert digest(taken) == panel.attrs["digest"]
+    assert not taken["call_dosage"].values.flags.writeable
+
+
+def test_what_kills_its_worker_again_and_again_fails_and_spares_the_others(
+    workplace: tuple[Workplace, list[Group]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, groups = workplace
+    deadly = groups[2]
+    monkeypatch.setattr("crosstrait.experiments.local._work", DeadlyWork(deadly.name))
+    monkeypatch.setattr("crosstrait.experiments.local._start_worker", start_nothing)
+    outcomes = list(ProcessPool(2).run(groups, at=at, listener=Silent(), wait=False))
+    assert {outcome.group.name for outcome in outcomes} == {group.name for group in groups}
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    assert [outcome.group.name for outcome in failed] == [deadly.name]
+    assert failed[0].lost == deadly.runs
+    assert "3 workers that trained it were killed" in failed[0].message
+
+
+class Silent:
+    def started(self, group: Group) -> None: ...
+
+    def epoch(self, group: Group, done: EpochDone) -> None: ...
+
+
+def test_what_another_process_trains_is_waited_for_at_the_end(
+    workplace: tuple[Workplace, list[Group]],
+) -> None:
+    at, groups = workplace
+    seen: list[tuple[bool, int]] = []
+
+    class Engine:
+        def run(
+            self, groups: Sequence[Group], *, at: Workplace, listener: Listener, wait: bool
+        ) -> Iterator[Outcome]:
+            seen.append((wait, len(groups)))
+            for i, group in enumerate(groups):
+                busy = i == 0 and not wait
+                yield Outcome(group=group, status="busy" if busy else "cached")
+
+    runs = [run for group in groups for run in group.runs]
+    trained, failures = carry_out_all(runs, at=at, engine=Engine(), console=Console(quiet=True))
+    assert (trained, failures) == (0, [])
+    assert seen == [(False, len(groups)), (True, 1)]
+
+
+def test_workers_are_as_many_as_cores_and_groups_allow(
+    workplace: tuple[Workplace, list[Group]],
+) -> None:
+    at, _ = workplace
+    assert affordable_workers(at.panel, n_groups=1) == 1
+    assert 1 <= affordable_workers(at.panel, n_groups=1000) <= cores()
+
+
+def test_epochs_are_told_through_a_file(
+    workplace: tuple[Workplace, list[Group]], tmp_path: Path
+) -> None:
+    _, groups = workplace
+    done = EpochDone(
+        seed=0,
+        member="all",
+        epoch=2,
+        n_epochs=5,
+        train_loss=1.0,
+        val_loss=0.5,
+        val_r2=0.25,
+        learning_rate=0.1,
+        seconds=3.0,
+    )
+    assert read_epochs(tmp_path, groups[0]) == []
+    teller = EpochFile(tmp_path)
+    teller.started(groups[0])
+    teller.epoch(groups[0], done)
+    assert read_epochs(tmp_path, groups[0]) == [done]
