@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, optimize
+from threadpoolctl import threadpool_limits
 
 from crosstrait.models.base import Array, Estimator, ModelConfig
 from crosstrait.models.spectrum import Float64, Gram, Rows, Spectrum, row_blocks
@@ -98,10 +99,12 @@ class RidgeEstimator(Estimator):
     def _fit_traits(self, cells: _Cells, traits: Rows) -> None:
         self.intercept[traits] = cells.offset
         learnable = [j for j in range(len(traits)) if cells.learnable[j]]
-        penalties = [cells.best_penalty(j) for j in learnable]
         learned = traits[learnable]
+        # Thousands of small products: on a busy machine threads wait for one another in each.
+        with threadpool_limits(limits=1, user_api="blas"):
+            penalties = [cells.best_penalty(j) for j in learnable]
+            coef, intercept, self.gcv_r2[learned] = cells.solve(learnable, penalties)
         self.penalty[learned] = penalties
-        coef, intercept, self.gcv_r2[learned] = cells.solve(learnable, penalties)
         self.coef[learned], self.intercept[learned] = coef, intercept
 
     def predict(self, X: Array) -> Float64:
