@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Lasso
+from sklearn.linear_model import Lasso, LassoCV
 
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.lasso import LassoConfig, draw_folds, fit_lasso
@@ -70,3 +70,33 @@ def test_folds_differ_in_size_by_at_most_one() -> None:
     sizes = np.bincount(draw_folds(103, folds=5, seed=0))
     assert sizes.sum() == 103
     assert np.ptp(sizes) == 1
+
+
+def test_the_penalty_is_the_one_that_cross_validation_chooses() -> None:
+    X, Y = cross(300, 30, missing=0.0)
+    fold = draw_folds(300, folds=5, seed=0)
+    learned = fit_lasso(X, Y, fold=fold)
+    parts = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5)]
+    for t in range(Y.shape[1]):
+        chosen = LassoCV(alphas=100, eps=1e-3, cv=parts, tol=1e-6).fit(X.astype(float), Y[:, t])
+        errors = chosen.mse_path_.mean(axis=1)
+        ours = np.interp(-learned.penalty[t], -chosen.alphas_, errors)
+        assert ours < errors.min() * 1.005
+
+
+def test_a_trait_measured_in_one_fold_only_is_predicted_by_its_mean() -> None:
+    X, Y = cross(100, 30, missing=0.0)
+    fold = draw_folds(100, folds=5, seed=0)
+    Y[fold != 2, 1] = np.nan
+    learned = fit_lasso(X, Y, fold=fold)
+    assert learned.penalty[1] == np.inf
+    assert (learned.coef[1] == 0).all()
+    assert learned.intercept[1] == pytest.approx(np.nanmean(Y[:, 1]))
+
+
+def test_duplicated_and_constant_loci_are_survived() -> None:
+    X, Y = cross(200, 12, missing=0.1)
+    X = np.column_stack([X, X[:, 0], np.ones(200, dtype=np.float32)])
+    learned = fit_lasso(X, Y, fold=draw_folds(200, folds=5, seed=0))
+    assert np.isfinite(learned.coef).all()
+    assert np.abs(learned.coef[:, -1]).max() < 1e-6

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.residual import ResidualConfig, ResidualEstimator
 from support.model_contract import ModelContract
@@ -50,3 +52,30 @@ def test_loci_without_an_effect_on_any_trait_get_no_weight() -> None:
     assert (weight[0] == 1).all()  # this member sees all loci alike
     assert (weight[1:, :, idle] == 0).all()
     assert np.allclose((weight**2).mean(axis=2), 1, atol=1e-5)
+
+
+def fitted(X: np.ndarray, Y: np.ndarray) -> ResidualEstimator:
+    model = ResidualConfig(width=16, depth=2).build(n_loci=X.shape[1], n_traits=Y.shape[1])
+    assert isinstance(model, ResidualEstimator)
+    model.fit(X, Y, X_validation=X[:0], Y_validation=Y[:0], seed=0)
+    return model
+
+
+def test_networks_have_no_share_in_noise() -> None:
+    rng = np.random.default_rng(3)
+    X = rng.choice(np.array([-1, 1], dtype=np.float32), size=(500, 40))
+    model = fitted(X, rng.normal(size=(500, 2)))
+    assert (model.share >= 0).all()
+    assert model.predict(X).std() < 0.25
+
+
+def test_fewer_samples_than_members_are_refused() -> None:
+    X, Y = hubs(4, seed=0)
+    with pytest.raises(TrainingError, match="4 samples cannot be held out in 5 parts"):
+        fitted(X, Y)
+
+
+@pytest.mark.parametrize("focus", [(-1.0, 0.0), (float("nan"), 1.0), (1.0,)])
+def test_powers_that_make_no_sense_are_refused(focus: tuple[float, ...]) -> None:
+    with pytest.raises(SettingsError, match="focus"):
+        ResidualConfig.parse({"focus": focus}, where="model")

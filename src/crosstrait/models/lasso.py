@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy import linalg
@@ -134,12 +134,13 @@ def fit_lasso(X: Array, Y: Array, *, fold: NDArray[np.intp]) -> LassoFit:
     """
     n_traits = Y.shape[1]
     shared = _fold_moments(X, fold)
+    threads = torch.get_num_threads()  # a worker's share of the cores
 
     def one(t: int) -> tuple[Float64, Float64, float]:
         return _fit_trait(X, np.asarray(Y[:, t], dtype=np.float64), fold, shared)
 
     # Coordinate descent leaves the interpreter lock; one matrix thread each is enough then.
-    with threadpool_limits(limits=1), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
         done = list(pool.map(one, range(n_traits)))
     coef = np.stack([coef for coef, _, _ in done], axis=1)  # (K + 1, T, L)
     intercept = np.stack([intercept for _, intercept, _ in done], axis=1)
@@ -182,25 +183,27 @@ def _fit_trait(
     """Return effects (K + 1, L) and intercepts (K + 1,), the last of all folds, and the penalty."""
     measured = ~np.isnan(y)
     n_folds, n_loci = len(shared), X.shape[1]
-    if measured.sum() < 2 or np.ptp(y[measured]) == 0:
+    # Without two folds to compare there is no penalty to choose.
+    if len(np.unique(fold[measured])) < 2 or np.ptp(y[measured]) == 0:
         level = float(y[measured].mean()) if measured.any() else 0.0
         return np.zeros((n_folds + 1, n_loci)), np.full(n_folds + 1, level), np.inf
-    own = [shared[k] - _moments(X[(fold == k) & ~measured]) for k in range(n_folds)]
+    own = shared
+    if not measured.all():
+        own = [shared[k] - _moments(X[(fold == k) & ~measured]) for k in range(n_folds)]
     target = np.where(measured, y, 0.0)
     products = np.stack([target[fold == k] @ X[fold == k] for k in range(n_folds)])
     sums = np.array([target[fold == k].sum() for k in range(n_folds)])
     everyone = own[0]
     for part in own[1:]:
         everyone = everyone + part
-    whole = _Path(everyone, products.sum(axis=0), sums.sum(), X[measured], y[measured])
+    whole = _Path(everyone, products.sum(axis=0), sums.sum(), X, y, measured)
     paths = []
     for k, part in enumerate(own):
-        others = measured & (fold != k)
-        if part.n == 0 or not others.any():
+        if part.n == 0:
             paths.append(whole)
             continue
         product, total = products.sum(axis=0) - products[k], sums.sum() - sums[k]
-        paths.append(_Path(everyone - part, product, total, X[others], y[others]))
+        paths.append(_Path(everyone - part, product, total, X, y, measured & (fold != k)))
     coef, intercept = np.zeros((n_folds + 1, n_loci)), np.zeros(n_folds + 1)
     best_error, best_penalty = np.inf, np.inf
     penalties = whole.largest * _STEP ** np.arange(_CHUNK * _MOST_CHUNKS)
@@ -226,7 +229,13 @@ class _Path:
     """Lasso solutions at falling penalties, each started from the last."""
 
     def __init__(
-        self, moments: _Moments, product: Float64, total: float, X: Array, y: Float64
+        self,
+        moments: _Moments,
+        product: Float64,
+        total: float,
+        X: Array,
+        y: Float64,
+        samples: NDArray[np.bool_],
     ) -> None:
         self.n = moments.n
         self.mean, self.level = moments.total / moments.n, total / moments.n
@@ -234,11 +243,11 @@ class _Path:
         self.product = product - moments.total * self.level
         self.largest = max(float(np.abs(self.product).max()) / self.n, np.finfo(float).tiny)
         self.coef: Float64 | None = None
-        if len(X) <= len(self.mean):
-            self.rows, self.target = X - self.mean, y - self.level
+        if self.n <= len(self.mean):
+            self.rows, self.target = X[samples] - self.mean, y[samples] - self.level
         else:
             # L rows with the moments of all N: the path is the same, N times cheaper.
-            np.fill_diagonal(self.gram, self.gram.diagonal() * (1 + 1e-9) + 1e-9)
+            np.fill_diagonal(self.gram, self.gram.diagonal() * (1 + 1e-9) + 1e-12 * self.n)
             self.rows = linalg.cholesky(self.gram)
             self.target = linalg.solve_triangular(self.rows, self.product, trans="T")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from crosstrait.models.base import Array, Estimator, ModelConfig
 from crosstrait.models.lasso import draw_folds, fit_lasso
 
 Float64 = NDArray[np.float64]
+Power = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 _PREDICTION_ROWS = 4096
 # Added to the members' variances, so that alike members share their weight.
@@ -44,7 +45,9 @@ class ResidualConfig(ModelConfig):
     """
 
     type: Literal["residual"] = "residual"
-    focus: tuple[float, ...] = Field(default=(0.0, 0.75, 1.0, 1.25, 1.5), min_length=2)
+    focus: tuple[Power, ...] = Field(
+        default=(0.0, 0.75, 1.0, 1.25, 1.5), min_length=2, max_length=20
+    )
     width: int = Field(default=128, ge=1)
     depth: int = Field(default=4, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -103,8 +106,9 @@ class ResidualEstimator(Estimator):
     what they leave. Its weight of locus l is :math:`(\sum_t |B_{k,tl}|)^{\gamma_k}`: where a locus
     acts on any trait, interactions on every trait are looked for (effect heredity), which is how
     traits learn from one another here. A member learns, effects included, without the samples of
-    its own fold, and those decide its network's share: the prediction is the mean over the effects
-    of all members plus a weighted sum of their networks. Holes cost their cell in both parts.
+    its own fold (the lassos' penalties alone are chosen by all), and those decide its network's
+    share: the prediction is the mean over the effects of all members plus a weighted sum of their
+    networks. Holes cost their cell in both parts.
 
     Attributes
     ----------
@@ -141,10 +145,16 @@ class ResidualEstimator(Estimator):
         Raises
         ------
         TrainingError
-            If the loss stops being finite.
+            If there are fewer samples than members, or the loss stops being finite.
         """
         X, Y = np.concatenate([X, X_validation]), np.concatenate([Y, Y_validation])
-        fold = draw_folds(len(X), folds=len(self.config.focus), seed=seed)
+        n_members = len(self.config.focus)
+        if len(X) < n_members:
+            raise TrainingError(
+                f"residual: {len(X)} samples cannot be held out in {n_members} parts; give more "
+                f"samples or fewer powers in focus"
+            )
+        fold = draw_folds(len(X), folds=n_members, seed=seed)
         lasso = fit_lasso(X, Y, fold=fold)
         self.coef, self.intercept = lasso.fold_coef.mean(axis=0), lasso.fold_intercept.mean(axis=0)
         left = np.stack(
@@ -167,9 +177,9 @@ class ResidualEstimator(Estimator):
     def _weigh(self, left: Array, networks: Float64, fold: NDArray[np.intp]) -> None:
         r"""Choose the networks' weights w >= 0 that minimise :math:`w^\top C w - 2 a^\top w`.
 
-        C holds the mean products of the networks' outputs (K, N, T), and a those with what they
-        are to predict: ``left`` (N, T), what the effects of the member that has not seen a sample
-        leave of it. Only that member's samples and outputs enter its own a.
+        C holds the mean products of the networks' outputs (K, N, T). They are to predict ``left``
+        (N, T), what the effects of the member that has not seen a sample leave of it: a is a
+        network's variance times its regression slope on the samples that it has not seen.
         """
         cells = networks[:, ~np.isnan(left)]  # (K, C)
         products = cells @ cells.T / cells.shape[1]
@@ -179,10 +189,12 @@ class ResidualEstimator(Estimator):
             power = np.where(np.isnan(left[own]), 0.0, network[own] ** 2).sum()
             slope[k] = np.nansum(network[own] * left[own]) / power if power > 0 else 0.0
         variance = np.diag(products)
-        if variance.min() > 0:
-            root = linalg.cholesky(products + _EVEN * np.diag(variance))
-            target = linalg.solve_triangular(root, slope * variance, trans="T")
-            self.share = optimize.nnls(root, target)[0]
+        alive = np.flatnonzero(variance > 0)
+        self.share = np.zeros(len(networks))
+        if len(alive):
+            root = linalg.cholesky((products + _EVEN * np.diag(variance))[np.ix_(alive, alive)])
+            target = linalg.solve_triangular(root, (slope * variance)[alive], trans="T")
+            self.share[alive] = optimize.nnls(root, target)[0]
 
     def _locus_weight(self, coef: Float64) -> NDArray[np.float32]:
         importance = np.abs(coef).sum(axis=1, keepdims=True)  # (K, 1, L)
@@ -220,7 +232,8 @@ class ResidualEstimator(Estimator):
                 step += 1
                 # Short trainings average over what they have.
                 decay = min(config.average_decay, (1 + step) / (10 + step))
-                torch._foreach_lerp_(average, list(trunks.parameters()), 1 - decay)
+                with torch.no_grad():
+                    torch._foreach_lerp_(average, list(trunks.parameters()), 1 - decay)
             if not torch.isfinite(total):
                 raise TrainingError(
                     f"residual: the training loss is not finite in epoch {epoch + 1} of "
