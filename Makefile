@@ -22,7 +22,7 @@ lint: $(STAMP)  ## Check style and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(STAMP)  ## Build the documentation and run its examples.
+docs: $(STAMP)  ## Run the examples of the docstrings.
 	$(BIN)/pytest --doctest-modules src/crosstrait -p no:cacheprovider
 
 $(STAMP): pyproject.toml constraints.txt

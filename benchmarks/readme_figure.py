@@ -1,7 +1,7 @@
 """Draw the README's picture from a finished experiment.
 
-crosstrait run experiments/bbq_li.toml --out runs/bbq_li
-python benchmarks/readme_figure.py runs/bbq_li
+crosstrait run experiments/byxrm.toml --out results/byxrm
+python benchmarks/readme_figure.py results/byxrm
 """
 
 from __future__ import annotations

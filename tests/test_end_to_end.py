@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import crosstrait as ct
 from crosstrait.cli import run_command
+from crosstrait.experiments.file import read_experiment
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = [*(ROOT / "experiments").glob("*.toml"), *ROOT.glob("src/crosstrait/*/demo.toml")]
 
 TRAITS = ["Cadmium_Chloride", "Maltose", "YNB:ph3"]
 EXPERIMENT = """
@@ -48,6 +54,22 @@ def test_the_cross_of_2013_is_predicted_on_every_measured_cell(
     scores = board[board["metric"] == "r2"].set_index(["model", "trait"])["mean"]
     assert 0.32 < scores["ridge", "mean"] < scores["lasso", "mean"] - 0.05
     assert (out / "report.html").read_text().count("<svg") > 3
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_experiment_can_be_read(path: Path) -> None:
+    assert len(read_experiment(path).models) >= 3
+
+
+def test_the_experiment_of_the_readme_can_be_read(tmp_path: Path) -> None:
+    [block] = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    file = tmp_path / "experiment.toml"
+    file.write_text(block)
+    assert [entry.label for entry in read_experiment(file).models] == [
+        "ridge",
+        "residual",
+        "transformer",
+    ]
 
 
 def test_no_training_sample_is_lost_to_a_missing_trait(real_data: Path) -> None:

@@ -1,4 +1,4 @@
-"""From genotype files and many traits to an honest, fast, explained prediction of every trait."""
+"""From genotype files and many traits to an honest, fast prediction of every trait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ _LAZY = {
 _MODULES = (
     "evaluation",
     "experiments",
-    "explanation",
     "genotypes",
     "models",
     "panel",

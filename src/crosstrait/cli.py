@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 app = App(
     name="crosstrait",
-    help="From genotype files and many traits to an honest, explained prediction of every trait.",
+    help="From genotype files and many traits to an honest prediction of every trait.",
     version=__version__,
     help_format="plaintext",
 )
