@@ -55,6 +55,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """
     try:
         with warnings.catch_warnings(), stopping_on_signals():
+            warnings.filterwarnings("always", category=UserWarning, module="crosstrait")
             warnings.showwarning = _show_warning
             code = app(
                 arguments, exit_on_error=False, print_error=False, result_action="return_value"
