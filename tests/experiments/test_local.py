@@ -46,8 +46,8 @@ def test_a_panel_is_handed_over_whole_and_mapped(tmp_path: Path) -> None:
 def test_what_kills_its_worker_again_and_again_fails_and_spares_the_others(
     workplace: tuple[Workplace, list[Group]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at, groups = workplace
-    deadly = groups[2]
+    at, groups = workplace[0], workplace[1][1:3]
+    deadly = groups[1]
     monkeypatch.setattr("crosstrait.experiments.local._work", DeadlyWork(deadly.name))
     monkeypatch.setattr("crosstrait.experiments.local._start_worker", start_nothing)
     outcomes = list(ProcessPool(2).run(groups, at=at, listener=Silent(), wait=False))

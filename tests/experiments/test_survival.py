@@ -99,22 +99,23 @@ def test_ctrl_c_and_sigterm_end_with_one_line_and_lose_nothing_finished(
     tmp_path: Path, start: Start
 ) -> None:
     path = write_tiny(tmp_path, text=LONG)
-    outs = {signal.SIGINT: tmp_path / "int", signal.SIGTERM: tmp_path / "term"}
-    started = {
-        number: start("run", path, "--workers", 1, "--out", out) for number, out in outs.items()
-    }
-    for number, command in started.items():
-        runs = outs[number] / "runs"
+    ways = [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)]
+    started = {}
+    for number, workers in ways:
+        out = tmp_path / f"{number}-{workers}"
+        started[out] = start("run", path, "--workers", workers, "--out", out), number
+    for out, (command, number) in started.items():
         # The first checkpoint is written some seconds into the training of the second model.
-        wait_for(lambda runs=runs: list(runs.glob(".work/canonical-*/checkpoint-*.safetensors")))
-        os.kill(command.pid, number)
-    for number, command in started.items():
+        wait_for(lambda out=out: list(out.glob("runs/.work/canonical-*/checkpoint-*.safetensors")))
+        os.killpg(command.pid, number)
+    for out, (command, number) in started.items():
         code, stdout, stderr = command.wait()
         assert code == 128 + number
         assert stdout == ""
-        assert stderr.splitlines()[-1].startswith("crosstrait: stopped; what is finished stays")
-        assert "Traceback" not in stderr
-        assert len(list((outs[number] / "runs").glob("ridge-*/DONE"))) == 2
+        ended, last = stderr.splitlines()[:-1], stderr.splitlines()[-1]
+        assert last.startswith("crosstrait: stopped; what is finished stays")
+        assert all(line.startswith("finished  ridge") for line in ended), stderr
+        assert len(list(out.glob("runs/ridge-*/DONE"))) == 2
 
 
 def test_two_processes_share_the_runs_of_one_experiment(tmp_path: Path, start: Start) -> None:

@@ -91,6 +91,7 @@ class Command:
 
 
 def _carry_out(arguments: list[str], folder: str) -> None:
+    os.setpgrp()  # so that a test can send the Ctrl-C of a terminal to all its processes
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(Path(folder) / name, os.O_CREAT | os.O_WRONLY), number)
     from crosstrait.cli import main

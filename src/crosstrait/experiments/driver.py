@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,8 +182,10 @@ def write_splits(splits: Sequence[Split], *, folder: Path) -> None:
     make_folder(folder)
     for fold, split in enumerate(splits):
         path = folder / f"fold-{fold}.json"
+        beside = folder / f".{path.name}.{os.getpid()}"
         with storage_errors(path):
-            split.save(path)
+            split.save(beside)
+            beside.replace(path)
 
 
 def _both_passes(

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,7 +97,8 @@ class ProcessPool:
                 while waiting and self._may_start(waiting[0], running):
                     group = waiting.popleft()
                     listener.started(group)
-                    running[pool.submit(_work, group, shared, wait)] = group
+                    with _sigint_held_back():
+                        running[pool.submit(_work, group, shared, wait)] = group
                 for future in _first_done(running):
                     group = running.pop(future)
                     yield future.result()
@@ -147,7 +149,6 @@ _AT: Workplace | None = None
 
 def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None:
     global _AT
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)  # read by libraries that are loaded later
 
@@ -162,6 +163,16 @@ def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None
 def _work(group: Group, shared: Path, wait: bool) -> Outcome:
     assert _AT is not None
     return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
+
+
+@contextmanager
+def _sigint_held_back() -> Iterator[None]:
+    """Start processes that a terminal's Ctrl-C does not reach: the parent decides what it means."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drop_panels_of_the_dead(folder: Path) -> None:

@@ -63,7 +63,8 @@ class Watch:
         self._bars.stop()
 
     def started(self, group: Group) -> None:
-        """Show a bar for ``group``."""
+        """Show a bar for ``group``, which may have been started before and lost its worker."""
+        self._remove_bar(group)
         self._began[group.name] = time.monotonic()
         self._tasks[group.name] = self._bars.add_task(escape(str(group)), total=None, note="")
         self._show_total()
@@ -84,8 +85,7 @@ class Watch:
     def ended(self, outcome: Outcome) -> None:
         """Take the bar of a group away, and print its line."""
         group = outcome.group
-        if group.name in self._tasks:
-            self._bars.remove_task(self._tasks.pop(group.name))
+        self._remove_bar(group)
         self._began.pop(group.name, None)
         if outcome.status == "busy":
             return
@@ -98,10 +98,12 @@ class Watch:
                 f"[red]failed[/]  {escape(f'{group}: {outcome.message}{where}')}", soft_wrap=True
             )
         else:
-            self._seconds[group.first.label].append(outcome.seconds / len(group.runs))
+            if outcome.status == "finished":
+                self._seconds[group.first.label].append(outcome.seconds / len(group.runs))
             self.console.print(
                 f"[green]{outcome.status}[/]  {escape(str(group))}  "
-                f"{outcome.seconds:.1f} s  [dim]{self.n_done} of {self.n_runs}[/]"
+                f"{outcome.seconds:.1f} s  [dim]{self.n_done} of {self.n_runs}[/]",
+                soft_wrap=True,
             )
         self._show_total()
 
@@ -118,7 +120,11 @@ class Watch:
                 total += sum(own) / len(own) * len(group.runs)
             else:
                 return None
-        return total
+        return total / max(1, len(self._tasks))
+
+    def _remove_bar(self, group: Group) -> None:
+        if group.name in self._tasks:
+            self._bars.remove_task(self._tasks.pop(group.name))
 
     def _share(self, name: str) -> float:
         shares = self._epochs.get(name)
