@@ -36,7 +36,10 @@ app = App(
     help_format="plaintext",
 )
 
-Changes = Annotated[tuple[str, ...], Parameter(name="--set", negative="", consume_multiple=False)]
+Changes = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", negative="", consume_multiple=False, show_default=False),
+]
 
 _USER_ERROR = 2
 _SOME_RUNS_FAILED = 1
