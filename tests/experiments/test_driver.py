@@ -15,7 +15,9 @@ from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS
 from crosstrait.evaluation.metrics import r2
 from crosstrait.experiments.driver import Result, check_engine, run_experiment
 from crosstrait.experiments.file import read_experiment
-from crosstrait.panel.storage import open_panel
+from crosstrait.panel.simulate import SimulationConfig, simulate
+from crosstrait.panel.simulate_settings import Missing
+from crosstrait.panel.storage import open_panel, save_panel
 from crosstrait.training.fitted import load_model
 from support.experiments import TINY, write_tiny
 
@@ -216,3 +218,23 @@ def test_an_engine_that_is_not_there_is_refused(name: str, workers: int, part: s
     with pytest.raises(SettingsError) as caught:
         check_engine(name, workers=workers)
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("protocol", "whole_only"), [("masked", False), ("complete-cases", True)])
+def test_the_protocol_decides_which_test_cells_are_scored(
+    tmp_path: Path, protocol: str, whole_only: bool
+) -> None:
+    holes = Missing(traits=0.3)
+    config = SimulationConfig(n_samples=60, n_loci=12, n_traits=2, n_causal=4, missing=holes)
+    panel, _ = simulate(config)
+    save_panel(panel, tmp_path / "cross.zarr")
+    path = write_tiny(tmp_path, text=RIDGE + "[[model]]\ntype = 'canonical'\nembedding_dim = 2\n")
+    experiment = read_experiment(path, changes=[f"train.protocol={protocol}", "train.max_epochs=1"])
+    run_experiment(experiment, out=tmp_path / "out")
+    measured = ~np.isnan(panel["trait_value"].values)
+    scored = measured & measured.all(axis=1, keepdims=True) if whole_only else measured
+    cells = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    ridge = cells[cells["model"] == "ridge"].groupby("trait").size()
+    assert ridge.tolist() == scored.sum(axis=0).tolist()
+    about = json.loads((tmp_path / "out" / "experiment.json").read_text())
+    assert about["protocol"] == protocol
