@@ -60,6 +60,7 @@ def gradients(modules: list[nn.Module]) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("hard", [True, False])
 @pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.usefixtures("cpu_path")
 def test_one_pass_equals_one_by_one(name: str, hard: bool) -> None:
     modules, X = build(name), genotypes(hard=hard)
     for module in modules:

@@ -7,19 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from crosstrait.models import blocks, products
 from support.parity import OPTIONS, load_fixture
 
+# Whatever the number of loci decides, at the 20 of the fixtures.
+pytestmark = pytest.mark.usefixtures("cpu_path")
+
 FIVE_STEPS = sorted(set(OPTIONS) - {"rijal_multienv"})
-
-
-@pytest.fixture(autouse=True, params=["few loci", "many loci"])
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two ways that a CPU may take, both at the 20 loci of the fixtures."""
-    if request.param == "many loci":
-        monkeypatch.setattr(blocks, "_FEWEST_LOCI", 1)
-        monkeypatch.setattr(blocks, "_BLOCK", 150)  # scores: several blocks of queries
-        monkeypatch.setattr(products, "_WORTH_ONEDNN", 0)
 
 
 @pytest.mark.parametrize("name", OPTIONS)

@@ -72,7 +72,7 @@ def run_experiment(
     workers: int | None = 1,
     console: Console | None = None,
 ) -> Result:
-    """Train every run that ``out`` does not hold yet, then score them together and write the tables.
+    """Train every run that ``out`` does not hold yet; score them together; write the tables.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from crosstrait.models.blocked_attention import attend_in_blocks
 from crosstrait.models.blocks import in_blocks
 
-_NORM_EPS = 1e-5  # of layer norms, PyTorch's default
+NORM_EPS = 1e-5  # of layer norms, PyTorch's default
 _VECTOR = 16  # float32 values of the widest CPU registers
 
 
@@ -30,7 +30,7 @@ def scaled_tokens(X: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
     """
     centred = embedding - embedding.mean(dim=-1, keepdim=True)
     variance = centred.square().mean(dim=-1).unsqueeze(1)  # (M, 1, L)
-    return X * torch.rsqrt(X.square() * variance + _NORM_EPS), centred
+    return X * torch.rsqrt(X.square() * variance + NORM_EPS), centred
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, scale: float = 1.0) -> Tensor:

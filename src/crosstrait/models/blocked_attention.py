@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from crosstrait.models.blocks import LOG2_E, Part, Scores, on_threads, parts_of_threads
-from crosstrait.models.products import product
+from crosstrait.models.products import first_order, product
 
 
 def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, *, scale: float) -> Tensor:
@@ -32,15 +31,56 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor, *, scale: float)
     return attended
 
 
-class _Attention(torch.autograd.Function):
-    """Backward, with P the softmax, O the output, dO its gradient and S the scores.
+def attend_head(
+    query: Tensor, key: Tensor, value: Tensor, *, scale: float, out: Tensor, total: Tensor
+) -> None:
+    """Fill the outputs (L, w) and softmax denominators (L, 1) of one sample's head.
 
-    ::
+    Shapes: query and key (L, d), value (L, w). No gradients.
+    """
+    value = value.contiguous()
+    for queries, weights in Scores(query, key, scale).weights():
+        rows = weights.sum(-1, keepdim=True)
+        total[queries] = rows
+        out[queries] = product(weights, value).div_(rows)
+
+
+def differentiate_head(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    scale: float,
+    out: Tensor,
+    total: Tensor,
+    gradient: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of query, key and value, for that of what `attend_head` filled.
+
+    With P the softmax, O the output, dO its gradient and S the scores::
 
         dV = P^T dO
         dS_ij = P_ij (dO_i . V_j - dO_i . O_i)
         dQ = scale dS K,  dK = scale dS^T Q
     """
+    upstream = gradient / total
+    inner = (upstream * out).sum(-1, keepdim=True)
+    both = torch.cat([upstream, -inner], dim=-1)
+    value = F.pad(value, (0, 1), value=1.0).mT
+    scores = Scores(query, key, scale)
+    d_query = torch.empty_like(scores.query)
+    d_key, d_value = torch.zeros_like(scores.key.mT), torch.zeros_like(value[:-1])
+    for queries, weights in scores.weights():
+        d_value += product(upstream[queries].mT, weights)
+        d_scores = product(both[queries], value).mul_(weights)
+        d_query[queries] = product(d_scores, scores.key)
+        d_key += product(scores.query[queries].mT, d_scores)
+    # The queries of `Scores` carry scale and log2(e).
+    return d_query.mul_(scale), d_key.div_(LOG2_E).mT, d_value.mT
+
+
+class _Attention(torch.autograd.Function):
+    """`attend_head` for all samples and heads."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
@@ -49,13 +89,11 @@ class _Attention(torch.autograd.Function):
         total = q.new_empty(N, H, L, 1)
 
         def attend(part: Part) -> None:
-            h, samples = part
-            for n in samples:
-                values = v[n, h].contiguous()
-                for queries, weights in Scores(q[n, h], k[n, h], scale).weights():
-                    rows = weights.sum(-1, keepdim=True)
-                    total[n, h, queries] = rows
-                    out[n, h, queries] = product(weights, values).div_(rows)
+            h = part.head
+            for n in part.samples:
+                attend_head(
+                    q[n, h], k[n, h], v[n, h], scale=scale, out=out[n, h], total=total[n, h]
+                )
 
         on_threads(attend, parts_of_threads(H, N))
         ctx.save_for_backward(q, k, v, out, total)
@@ -63,29 +101,26 @@ class _Attention(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, out, total = ctx.saved_tensors
-        N, H, L, d = q.shape
-        dq, dk = (q.new_empty(N, L, H, d).transpose(1, 2) for _ in range(2))
-        dv = torch.empty_like(out)
+        N, H, L, _ = q.shape
+        found = [part.new_empty(N, L, H, part.shape[-1]).transpose(1, 2) for part in (q, k, v)]
 
         def differentiate(part: Part) -> None:
-            h, samples = part
-            for n in samples:
-                upstream = gradient[n, h] / total[n, h]
-                inner = (upstream * out[n, h]).sum(-1, keepdim=True)
-                both = torch.cat([upstream, -inner], dim=-1)
-                values = F.pad(v[n, h], (0, 1), value=1.0).mT
-                scores = Scores(q[n, h], k[n, h], ctx.scale)
-                d_key, d_value = torch.zeros_like(scores.key.mT), torch.zeros_like(values[:-1])
-                for queries, weights in scores.weights():
-                    d_value += product(upstream[queries].mT, weights)
-                    d_scores = product(both[queries], values).mul_(weights)
-                    dq[n, h, queries] = product(d_scores, scores.key)
-                    d_key += product(scores.query[queries].mT, d_scores)
-                dk[n, h], dv[n, h] = d_key.mT, d_value.mT
+            h = part.head
+            for n in part.samples:
+                parts = differentiate_head(
+                    q[n, h],
+                    k[n, h],
+                    v[n, h],
+                    scale=ctx.scale,
+                    out=out[n, h],
+                    total=total[n, h],
+                    gradient=gradient[n, h],
+                )
+                for whole, part_gradient in zip(found, parts, strict=True):
+                    whole[n, h] = part_gradient
 
         on_threads(differentiate, parts_of_threads(H, N))
-        # The queries of `Scores` carry scale and log2(e).
-        return dq.mul_(ctx.scale), dk.div_(LOG2_E), dv, None
+        return (*found, None)

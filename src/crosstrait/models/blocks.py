@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,10 +21,13 @@ _BLOCK = 2**19  # scores: 2 MB of float32, about a second-level cache
 _SAFE_SCORE = 60.0  # exp2 of this, summed over any number of loci, is far from overflow
 _MOST_THREADS = 16  # beyond, Python's lock costs more than another core brings
 
-Part = tuple[int, range]
-"""A head (of all members, counted through) and the samples of a share of the work."""
 
-Result = TypeVar("Result")
+class Part(NamedTuple):
+    """The work of one core: a head (of all members, counted through) and a share of its samples."""
+
+    head: int
+    share: int
+    samples: range
 
 
 def in_blocks(tokens: Tensor, n_loci: int) -> bool:
@@ -42,36 +46,49 @@ def query_blocks(n_loci: int) -> Iterator[slice]:
 def parts_of_threads(n_heads: int, n_samples: int) -> list[Part]:
     """Cut the work so that every thread has a share."""
     shares = -(-min(torch.get_num_threads(), _MOST_THREADS) // n_heads)
-    own = -(-n_samples // shares)
-    samples = [range(n, min(n + own, n_samples)) for n in range(0, n_samples, own)]
-    return [(head, part) for head in range(n_heads) for part in samples]
+    shares = min(shares, n_samples)
+    cuts = [n_samples * i // shares for i in range(shares + 1)] if shares else []
+    samples = [range(*cut) for cut in pairwise(cuts)]
+    return [Part(h, *share) for h in range(n_heads) for share in enumerate(samples)]
 
 
-def on_threads(work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
-    """Return ``work`` of every part, in order; each runs on one core, without gradients.
+def on_threads(work: Callable[[Part], None], parts: Sequence[Part]) -> None:
+    """Do the work of every part, each on one core, without gradients.
 
     PyTorch's own threads meet after every operation, which costs as much as the operation when
     it is on a block; here each core goes through its parts alone.
     """
     threads = torch.get_num_threads()
     n = min(threads, len(parts), _MOST_THREADS)
-    shares = [parts[i::n] for i in range(n)]
 
-    def alone(share: Sequence[Part]) -> list[Result]:
+    def alone(own: Sequence[Part]) -> None:
         torch.get_num_threads()  # makes a new thread take over the number set below
         with torch.no_grad():  # new threads start with gradients on
-            return [work(part) for part in share]
+            for part in own:
+                work(part)
 
-    if n == 1:
-        return alone(shares[0])
+    if n <= 1:
+        alone(parts)
+        return
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(n - 1) as pool:
-            others = [pool.submit(alone, share) for share in shares[1:]]
-            found = [alone(shares[0]), *(other.result() for other in others)]
+        # This thread only waits, so that its memory is not strewn with what blocks leave behind.
+        with ThreadPoolExecutor(n) as pool:
+            for done in [pool.submit(alone, parts[i::n]) for i in range(n)]:
+                done.result()
     finally:
         torch.set_num_threads(threads)
-    return [found[i % n][i // n] for i in range(len(parts))]
+
+
+def accumulators(parts: Sequence[Part], *wholes: Tensor) -> list[Tensor]:
+    """Return zeros of (shares, *whole.shape), so that no two parts add to the same place."""
+    shares = 1 + max((part.share for part in parts), default=0)
+    return [whole.new_zeros(shares, *whole.shape) for whole in wholes]
+
+
+def collected(sums: Sequence[Tensor]) -> list[Tensor]:
+    """Return what all parts have added to `accumulators`."""
+    return [own[0] if len(own) == 1 else own.sum(0) for own in sums]
 
 
 def needs_shift(largest_score: Tensor) -> bool:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from crosstrait.models.attention import attend
 from crosstrait.models.blocks import (
     LOG2_E,
     Part,
+    accumulators,
+    collected,
     exp2_,
     in_blocks,
     needs_shift,
@@ -22,7 +23,7 @@ from crosstrait.models.blocks import (
     parts_of_threads,
     query_blocks,
 )
-from crosstrait.models.products import product
+from crosstrait.models.products import first_order, product
 
 _MOST_LOCI = 4096  # the L x L products of all loci take 64 MB a head here
 
@@ -91,9 +92,9 @@ class _LocusAttention(torch.autograd.Function):
         out, total = t.new_empty(M, B, L, H, w), t.new_empty(M, B, L, H, 1)
 
         def attend_part(part: Part) -> None:
-            m, h = divmod(part[0], H)
+            m, h = divmod(part.head, H)
             head = _Head(A[m, h], u[m, h], v[m, h], shift=ctx.shift)
-            for n in part[1]:
+            for n in part.samples:
                 head.forward(t[m, n], out[m, n, :, h], total[m, n, :, h])
 
         on_threads(attend_part, parts_of_threads(M * H, B))
@@ -101,38 +102,41 @@ class _LocusAttention(torch.autograd.Function):
         return out.flatten(3)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         t, A, u, v, out, total = ctx.saved_tensors
         (M, B, _), H = t.shape, A.shape[1]
         gradient = gradient.view_as(out)
         dt = t.new_zeros(H, *t.shape) if ctx.needs_input_grad[0] else None
 
-        def differentiate_part(part: Part) -> _Head:
-            m, h = divmod(part[0], H)
-            head = _Head(A[m, h], u[m, h], v[m, h], shift=ctx.shift)
-            for n in part[1]:
-                given, made, rows = (tensor[m, n, :, h] for tensor in (gradient, out, total))
-                head.backward(t[m, n], given, made, rows, None if dt is None else dt[h, m, n])
-            return head
-
         parts = parts_of_threads(M * H, B)
-        dA, du, dv = torch.zeros_like(A), torch.zeros_like(u), torch.zeros_like(v)
-        for (own, _), head in zip(parts, on_threads(differentiate_part, parts), strict=True):
-            m, h = divmod(own, H)
-            dA[m, h] += head.dA
-            du[m, h] += head.du
-            dv[m, h] += head.dv
-        return None if dt is None else dt.sum(0), dA, du, dv
+        sums = accumulators(parts, A, u, v)
+
+        def differentiate_part(part: Part) -> None:
+            m, h = divmod(part.head, H)
+            head = _Head(A[m, h], u[m, h], v[m, h], shift=ctx.shift)
+            found = _Gradients(*(whole[part.share, m, h] for whole in sums))
+            for n in part.samples:
+                given, made, rows = (whole[m, n, :, h] for whole in (gradient, out, total))
+                of_t = None if dt is None else dt[h, m, n]
+                head.backward(t[m, n], given, made, rows, found, of_t)
+
+        on_threads(differentiate_part, parts)
+        return None if dt is None else dt.sum(0), *collected(sums)
+
+
+class _Gradients(NamedTuple):
+    A: Tensor
+    u: Tensor
+    v: Tensor
 
 
 class _Head:
-    """One head of one member, A (L, L), u (L,), v (L, w), and the gradients of these."""
+    """One head of one member: A (L, L), u (L,), v (L, w)."""
 
     def __init__(self, A: Tensor, u: Tensor, v: Tensor, *, shift: bool) -> None:
         self.A, self.u, self.v = A, u, v
         self.shift = shift
-        self.dA, self.du, self.dv = torch.zeros_like(A), torch.zeros_like(u), torch.zeros_like(v)
 
     def weights(self, t: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield the softmax numerators (Q, L) of one block of queries after the other."""
@@ -149,9 +153,15 @@ class _Head:
             out[queries] = product(weights, values).div_(rows)
 
     def backward(
-        self, t: Tensor, gradient: Tensor, out: Tensor, total: Tensor, dt: Tensor | None
+        self,
+        t: Tensor,
+        gradient: Tensor,
+        out: Tensor,
+        total: Tensor,
+        found: _Gradients,
+        dt: Tensor | None,
     ) -> None:
-        """Add a sample's share to the gradients, and to that of t (L,) if there is one.
+        """Add a sample's share to the gradients found, and to that of t (L,) if there is one.
 
         With P the softmax, O the output and dO the gradient of that::
 
@@ -177,9 +187,9 @@ class _Head:
                 products = torch.mul(d_scores, self.A[queries], out=weights)
                 dt[queries] += products @ t
                 dt += t[queries] @ products
-            self.dA[queries].addcmul_(d_scores.mul_(t), own[queries])
+            found.A[queries].addcmul_(d_scores.mul_(t), own[queries])
         columns = (summed * values).sum(0)  # sum_i dS_ij
-        self.du += t * columns
-        self.dv += own * summed[:-1].mT
+        found.u.add_(t * columns)
+        found.v.add_(own * summed[:-1].mT)
         if dt is not None:
             dt += self.u * columns + (self.v.mT * summed[:-1]).sum(0)

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from crosstrait.models.attention import attend
 from crosstrait.models.blocks import LOG2_E, Part, Scores, in_blocks, on_threads, parts_of_threads
-from crosstrait.models.products import product
+from crosstrait.models.products import first_order, product
 
 
 def attend_mean(query: Tensor, key: Tensor, value: Tensor, *, scale: float = 1.0) -> Tensor:
@@ -54,7 +53,7 @@ class _PooledAttention(torch.autograd.Function):
         inverse, shares = q.new_empty(B, L, 1), q.new_zeros(B, 1, L)
 
         def weigh(part: Part) -> None:
-            for n in part[1]:
+            for n in part.samples:
                 for queries, weights in Scores(q[n], k[n], scale).weights():
                     rows = weights.sum(-1, keepdim=True).reciprocal_()
                     inverse[n, queries] = rows
@@ -67,7 +66,7 @@ class _PooledAttention(torch.autograd.Function):
         return torch.bmm(shares, v).squeeze(1)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, inverse, shares = ctx.saved_tensors
         B, L, _ = q.shape
@@ -76,7 +75,7 @@ class _PooledAttention(torch.autograd.Function):
         dq, dk = torch.empty_like(q), torch.empty_like(k)
 
         def differentiate(part: Part) -> None:
-            for n in part[1]:
+            for n in part.samples:
                 scores = Scores(q[n], k[n], ctx.scale)
                 d_key = torch.zeros_like(scores.key.mT)
                 for queries, weights in scores.weights():

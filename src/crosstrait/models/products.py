@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+Backward = Callable[..., Any]
 
 
 def _find_onednn() -> Any:
@@ -21,6 +24,21 @@ def _find_onednn() -> Any:
 # PyTorch carries too, uses them on all: about twice as fast on an AMD EPYC (Zen 5).
 _ONEDNN = _find_onednn()
 _WORTH_ONEDNN = 2**20  # multiplications; below, MKL's smaller cost of a call wins
+
+
+def first_order(backward: Backward) -> Backward:
+    """Refuse derivatives of the gradients that a ``backward`` without autograd returns."""
+
+    @functools.wraps(backward)
+    def checked(ctx: Any, *gradients: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "the attention models have no second derivatives on a CPU: "
+                "take differences of predictions or of gradients (without create_graph)"
+            )
+        return backward(ctx, *gradients)
+
+    return checked
 
 
 def product(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -70,7 +88,7 @@ class _Linear(torch.autograd.Function):
         return _stacked(*map(product, rows, weight, biases))
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, weight = ctx.saved_tensors
         of_rows, _, of_bias = ctx.needs_input_grad

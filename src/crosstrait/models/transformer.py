@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from crosstrait.models.attention import attend, layer_norm, scaled_tokens
+from crosstrait.models.attention import layer_norm, scaled_tokens
 from crosstrait.models.base import ModelConfig
+from crosstrait.models.encoder import attention_half, feedforward_half
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.products import linear
@@ -114,23 +114,21 @@ class Transformer(MemberNetwork):
         for layer in range(self.config.n_layers):
             own = {name: weight[layer] for name, weight in by_layer.items()}
             if layer == 0:
-                attended = self._attention_to_loci(X, weights["embedding"], own)
+                attended, own = self._attention_to_loci(X, weights["embedding"], own)
             else:
-                attended = self._attention(tokens, own)
-            out = linear(attended, own["attention_out_weight"], own["attention_out_bias"])
-            tokens = tokens + drop(out)
-            units = layer_norm(tokens, own["feedforward_norm_weight"], own["feedforward_norm_bias"])
-            hidden = linear(units, own["feedforward_in_weight"], own["feedforward_in_bias"])
-            hidden = drop(F.relu(hidden))
-            tokens = tokens + drop(
-                linear(hidden, own["feedforward_out_weight"], own["feedforward_out_bias"])
-            )
+                attended = attention_half(tokens, own, n_heads=self.config.n_heads)
+            tokens = feedforward_half(tokens, attended, own, drop=drop)
         units = layer_norm(tokens, weights["final_norm_weight"], weights["final_norm_bias"])
         pooled = drop(units.mean(dim=2))  # (M, B, d)
         return linear(pooled, weights["readout_weight"], weights["readout_bias"])
 
-    def _attention_to_loci(self, X: Tensor, embedding: Tensor, own: Mapping[str, Tensor]) -> Tensor:
-        """Return the attended heads (M, B, L, d) of the first layer."""
+    def _attention_to_loci(
+        self, X: Tensor, embedding: Tensor, own: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return `attention_half` of the first layer and the weights for the other half.
+
+        The bias of the values comes out of the softmax unchanged, and goes into the next bias.
+        """
         loadings, loci = scaled_tokens(X, embedding)
         loci = loci * own["attention_norm_weight"].unsqueeze(1)
         query, key, value = (
@@ -145,16 +143,5 @@ class Transformer(MemberNetwork):
         attended = attend_loci(
             loadings, query, key, value, query_bias, scale=query.shape[-1] ** -0.5
         )
-        return attended + value_bias[:, None, None]
-
-    def _attention(self, tokens: Tensor, own: Mapping[str, Tensor]) -> Tensor:
-        """Return the attended heads (M, B, L, d) of a later layer."""
-        heads = self.config.n_heads
-        units = layer_norm(tokens, own["attention_norm_weight"], own["attention_norm_bias"])
-        projected = linear(units, own["projection_weight"], own["projection_bias"])
-        query, key, value = (
-            part.view(*part.shape[:-1], heads, -1).transpose(2, 3)  # (M, B, heads, L, d / heads)
-            for part in projected.chunk(3, dim=-1)
-        )
-        attended = attend(query, key, value, scale=query.shape[-1] ** -0.5)
-        return attended.transpose(2, 3).flatten(3)
+        bias = linear(value_bias, own["attention_out_weight"], own["attention_out_bias"])
+        return attended, {**own, "attention_out_bias": bias}
