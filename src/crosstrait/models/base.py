@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from crosstrait.models.search_space import SearchSpace
 from crosstrait.settings import Settings
 
 Array = NDArray[np.floating[Any]]
@@ -64,6 +65,9 @@ class ModelConfig(Settings):
 
     train_defaults: ClassVar[Mapping[str, Any]] = {}
     """Training settings that suit this network, under the names of ``TrainConfig``."""
+
+    search_space: ClassVar[SearchSpace] = {}
+    """What ``crosstrait run --tune`` searches; empty for a model that tunes itself in ``fit``."""
 
     @abstractmethod
     def build(self, *, n_loci: int, n_traits: int) -> nn.Module | Estimator:

@@ -15,6 +15,7 @@ from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.pooled_attention import attend_mean
 from crosstrait.models.products import linear
+from crosstrait.models.search_space import NETWORK_TRAINING, Choice, Real, SearchSpace, Whole
 
 
 class CanonicalConfig(ModelConfig):
@@ -53,6 +54,13 @@ class CanonicalConfig(ModelConfig):
         "optimizer": "adamw",
         "learning_rate": 1e-3,
         "weight_decay": 0.0,
+    }
+    search_space: ClassVar[SearchSpace] = {
+        "embedding_dim": Choice((16, 32, 64, 128)),
+        "n_layers": Whole(low=1, high=4),
+        "dropout": Real(low=0.0, high=0.4),
+        "train.weight_decay": Real(low=1e-3, high=0.3, log=True),
+        **NETWORK_TRAINING,
     }
 
     def build(self, *, n_loci: int, n_traits: int) -> Canonical:

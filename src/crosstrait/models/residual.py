@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 from crosstrait.errors import TrainingError
 from crosstrait.models.base import Array, Estimator, ModelConfig
 from crosstrait.models.lasso import draw_folds, fit_lasso
+from crosstrait.models.search_space import Choice, Real, SearchSpace, Whole
 
 Float64 = NDArray[np.float64]
 Power = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
@@ -56,6 +57,16 @@ class ResidualConfig(ModelConfig):
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.3, ge=0)
     average_decay: float = Field(default=0.998, ge=0, lt=1)
+
+    search_space: ClassVar[SearchSpace] = {
+        "width": Choice((64, 128, 256)),
+        "depth": Whole(low=2, high=6),
+        "dropout": Real(low=0.0, high=0.5),
+        "epochs": Whole(low=10, high=60, log=True),
+        "batch_size": Choice((64, 128, 256)),
+        "learning_rate": Real(low=1e-3, high=1e-2, log=True),
+        "weight_decay": Real(low=0.03, high=1.0, log=True),
+    }
 
     def build(self, *, n_loci: int, n_traits: int) -> ResidualEstimator:
         """Return the unfitted estimator."""

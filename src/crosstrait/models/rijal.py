@@ -15,6 +15,7 @@ from crosstrait.models.base import ModelConfig
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.products import linear
+from crosstrait.models.search_space import NETWORK_TRAINING, SearchSpace, Whole
 
 
 class RijalConfig(ModelConfig):
@@ -41,6 +42,11 @@ class RijalConfig(ModelConfig):
         "batch_size": 64,
         "optimizer": "adam",
         "learning_rate": 1e-3,
+    }
+    search_space: ClassVar[SearchSpace] = {
+        "embedding_dim": Whole(low=6, high=30),
+        "n_layers": Whole(low=1, high=4),
+        **NETWORK_TRAINING,
     }
 
     def build(self, *, n_loci: int, n_traits: int = 1) -> Rijal:

@@ -13,6 +13,7 @@ from crosstrait.models.attention import attend
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.products import linear
+from crosstrait.models.search_space import NETWORK_TRAINING, SearchSpace, Whole
 
 
 class RijalMultienvConfig(ModelConfig):
@@ -40,6 +41,11 @@ class RijalMultienvConfig(ModelConfig):
         "batch_size": 4,
         "optimizer": "adam",
         "learning_rate": 1e-3,
+    }
+    search_space: ClassVar[SearchSpace] = {
+        "locus_dim": Whole(low=6, high=30),
+        "n_layers": Whole(low=1, high=4),
+        **NETWORK_TRAINING,
     }
 
     def build(self, *, n_loci: int, n_traits: int) -> RijalMultienv:

@@ -15,6 +15,7 @@ from crosstrait.models.encoder import attention_half, feedforward_half
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.products import linear
+from crosstrait.models.search_space import NETWORK_TRAINING, Choice, Real, SearchSpace, Whole
 
 
 class TransformerConfig(ModelConfig):
@@ -47,6 +48,14 @@ class TransformerConfig(ModelConfig):
         "batch_size": 64,
         "optimizer": "adamw",
         "learning_rate": 1e-3,
+    }
+    search_space: ClassVar[SearchSpace] = {
+        "embedding_dim": Choice((24, 48, 96, 192)),
+        "n_layers": Whole(low=1, high=4),
+        "feedforward_dim": Whole(low=32, high=1024, log=True),
+        "dropout": Real(low=0.0, high=0.4),
+        "train.weight_decay": Real(low=1e-3, high=0.3, log=True),
+        **NETWORK_TRAINING,
     }
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from pydantic import Field
 
 from crosstrait.errors import SettingsError
 from crosstrait.models.base import Array, Estimator, ModelConfig
+from crosstrait.models.search_space import Real, SearchSpace, Whole
 
 # Below this many cells a tree is too little work for several threads: traits share them instead.
 _SMALL_CELLS = 1 << 24
@@ -49,6 +50,14 @@ class TreesConfig(ModelConfig):
     row_fraction: float = Field(default=0.7, gt=0, le=1)
     column_fraction: float = Field(default=1.0, gt=0, le=1)
     min_samples_leaf: int = Field(default=20, ge=1)
+
+    search_space: ClassVar[SearchSpace] = {
+        "num_leaves": Whole(low=3, high=64, log=True),
+        "learning_rate": Real(low=0.02, high=0.2, log=True),
+        "row_fraction": Real(low=0.4, high=1.0),
+        "column_fraction": Real(low=0.2, high=1.0),
+        "min_samples_leaf": Whole(low=5, high=100, log=True),
+    }
 
     def build(self, *, n_loci: int, n_traits: int) -> TreesEstimator:
         """Return the unfitted estimator.
