@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosstrait.errors import DataError, StorageError
+from crosstrait.errors import DataError, SettingsError, StorageError
 from crosstrait.panel.schema import from_arrays
 from crosstrait.split.manifest import from_ids
 from crosstrait.training.config import TrainConfig
@@ -53,12 +53,40 @@ def test_a_loaded_model_is_the_saved_one_to_the_last_bit(fitted: Fitted, tmp_pat
     loaded = load_model(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict(DOSAGE), fitted.predict(DOSAGE))
     for field in dataclasses.fields(Fitted):
-        if field.name not in ("predictor", "encoder", "scaler", "history"):
+        if field.name not in ("predictor", "encoder", "scaler", "errors", "history"):
             assert getattr(loaded, field.name) == getattr(fitted, field.name), field.name
     assert loaded.history.equals(fitted.history)
     assert (loaded.history.dtypes == fitted.history.dtypes).all()
     for name, array in fitted.encoder.state().items():
         np.testing.assert_array_equal(loaded.encoder.state()[name], array)
+    np.testing.assert_array_equal(loaded.predict_sd(DOSAGE), fitted.predict_sd(DOSAGE))
+
+
+def test_intervals_are_centred_on_the_prediction_and_widen_with_their_level(
+    fitted: Fitted,
+) -> None:
+    predicted, sd = fitted.predict(DOSAGE), fitted.predict_sd(DOSAGE)
+    assert (sd > 0).all()
+    half = []
+    for level in (0.2, 0.5):
+        lower, upper = fitted.predict_interval(DOSAGE, level=level)
+        np.testing.assert_allclose((lower + upper) / 2, predicted)
+        half.append(upper - lower)
+    assert (half[0] < half[1]).all()
+    # A dozen held-out samples cannot speak of one in a hundred.
+    lower, upper = fitted.predict_interval(DOSAGE, level=0.99)
+    assert np.isinf(lower).all() and np.isinf(upper).all()
+
+
+def test_without_held_out_samples_no_interval_is_made_up() -> None:
+    alone = fit(
+        MODELS["rijal"],
+        PANEL,
+        dataclasses.replace(SPLIT, validation=()),
+        train={"max_epochs": 1, "batch_size": 8, "keep": "last", "patience": 0},
+    )
+    with pytest.raises(SettingsError, match="held no samples out"):
+        alone.predict_interval(DOSAGE, level=0.8)
 
 
 def test_a_saved_model_is_three_files_without_any_pickle(fitted: Fitted, tmp_path: Path) -> None:

@@ -21,7 +21,17 @@ Array = NDArray[np.floating[Any]]
 
 
 class Estimator(ABC):
-    """A model that fits itself: a closed form or a library's own loop."""
+    """A model that fits itself: a closed form or a library's own loop.
+
+    Attributes
+    ----------
+    held_out
+        Set by ``fit``: (n, T) errors of predictions for samples that what predicted them had not
+        learned from, each over its ``spread``, NaN where nothing was measured; None where the
+        model knows of none.
+    """
+
+    held_out: Array | None = None
 
     @abstractmethod
     def fit(
@@ -36,6 +46,13 @@ class Estimator(ABC):
     @abstractmethod
     def predict(self, X: Array) -> Array:
         """Return predictions (n, T), in the units of the Y that was fitted."""
+
+    def spread(self, X: Array) -> Array:
+        """Return the size (n, T) of each prediction's error, relative to ``held_out``.
+
+        One for all where a model does not tell sure predictions from unsure ones.
+        """
+        return np.ones_like(self.predict(X))
 
     @abstractmethod
     def state(self) -> dict[str, NDArray[Any]]:

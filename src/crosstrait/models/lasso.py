@@ -62,6 +62,15 @@ class LassoFit:
     fold_coef: Float64
     fold_intercept: Float64
 
+    def errors(self, X: Array, Y: Array, *, fold: NDArray[np.intp]) -> Float64:
+        """Return the errors (N, T) of the effects that have not seen a sample's fold."""
+        left = np.asarray(Y, dtype=np.float64).copy()
+        for k, (coef, intercept) in enumerate(
+            zip(self.fold_coef, self.fold_intercept, strict=True)
+        ):
+            left[fold == k] -= X[fold == k] @ coef.T + intercept
+        return left
+
 
 class LassoEstimator(Estimator):
     r"""One lasso a trait, over its own measured samples.
@@ -97,6 +106,7 @@ class LassoEstimator(Estimator):
         learned = fit_lasso(X, Y, fold=fold)
         self.coef, self.intercept = learned.coef, learned.intercept
         self.penalty = learned.penalty
+        self.held_out = learned.errors(X, Y, fold=fold)
 
     def predict(self, X: Array) -> Float64:
         """Return predictions (n, T) for coded genotypes (n, L)."""

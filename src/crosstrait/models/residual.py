@@ -183,7 +183,10 @@ class ResidualEstimator(Estimator):
                 torch.from_numpy(left.astype(np.float32)),
                 torch.from_numpy(fold),
             )
-        self._weigh(left[fold, np.arange(len(X))], self._members(X), fold)
+        own = fold, np.arange(len(X))
+        networks = self._members(X)
+        self._weigh(left[own], networks, fold)
+        self.held_out = left[own] - self.share.sum() * networks[own]
 
     def _weigh(self, left: Array, networks: Float64, fold: NDArray[np.intp]) -> None:
         r"""Choose the networks' weights w >= 0 that minimise :math:`w^\top C w - 2 a^\top w`.

@@ -16,6 +16,9 @@ from crosstrait.models.spectrum import Float64, Gram, Rows, Spectrum, row_blocks
 # Penalties in units of the mean squared norm of a centred genotype row, which makes them
 # (1 - h2) / h2 of the additive model: from a heritability of 0.9999 to one of 0.0001.
 _GRID = np.logspace(-4, 4, 25)
+# Samples whose leave-one-out errors are computed: enough for their quantiles.
+_MOST_JUDGED = 4096
+_LEAST_MAKER = 1e-9  # a sample that no other resembles is predicted by nothing but itself
 
 
 class RidgeConfig(ModelConfig):
@@ -85,18 +88,25 @@ class RidgeEstimator(Estimator):
         samples = np.flatnonzero(measured.any(axis=1))
         if not len(samples):
             return
+        judged = samples[:: -(-len(samples) // _MOST_JUDGED)]
+        self.held_out = np.full((len(judged), Y.shape[1]), np.nan)
         gram = Gram(X, samples)
         everyone: Spectrum | None = None
         for observed, traits in _patterns(measured):
             missing = np.setdiff1d(samples, observed, assume_unique=True)
             if len(missing) <= len(gram.matrix) // 4:
                 everyone = everyone or gram.spectrum()
-                self._fit_traits(_Cells(everyone, Y[:, traits], missing=missing), traits)
+                cells = _Cells(everyone, Y[:, traits], missing=missing)
             else:
                 own = gram.only(observed, missing=missing).spectrum()
-                self._fit_traits(_Cells(own, Y[:, traits], missing=missing[:0]), traits)
+                cells = _Cells(own, Y[:, traits], missing=missing[:0])
+            measured_judged = np.isin(judged, observed)
+            self.held_out[np.ix_(measured_judged, traits)] = self._fit_traits(
+                cells, traits, judged=judged[measured_judged]
+            )
 
-    def _fit_traits(self, cells: _Cells, traits: Rows) -> None:
+    def _fit_traits(self, cells: _Cells, traits: Rows, *, judged: Rows) -> Float64:
+        """Learn traits, and return the leave-one-out errors (n, T) of the samples ``judged``."""
         self.intercept[traits] = cells.offset
         learnable = [j for j in range(len(traits)) if cells.learnable[j]]
         learned = traits[learnable]
@@ -104,8 +114,10 @@ class RidgeEstimator(Estimator):
         with threadpool_limits(limits=1, user_api="blas"):
             penalties = [cells.best_penalty(j) for j in learnable]
             coef, intercept, self.gcv_r2[learned] = cells.solve(learnable, penalties)
+            errors = cells.leave_one_out(judged, dict(zip(learnable, penalties, strict=True)))
         self.penalty[learned] = penalties
         self.coef[learned], self.intercept[learned] = coef, intercept
+        return errors
 
     def predict(self, X: Array) -> Float64:
         """Return predictions (n, T) for coded genotypes (n, L)."""
@@ -147,6 +159,7 @@ class _Cells:
         y[observed] = Y[samples[observed]]
         self.offset = y.sum(axis=0) / self.n_observed
         y[observed] -= self.offset
+        self.y = y
         self.yy = (y * y).sum(axis=0)
         self.z = spectrum.project(y)
         left = spectrum.left(missing)
@@ -201,6 +214,24 @@ class _Cells:
         coef = self.spectrum.effects(weights).T
         intercept = self.offset[traits] + fixed - coef @ self.spectrum.gram.mean
         return coef, intercept, 1 - error * self.n_observed / self.yy[traits]
+
+    def leave_one_out(self, judged: Rows, penalties: Mapping[int, float]) -> Float64:
+        """Return the errors (n, T) of measured samples, each predicted from all others.
+
+        With P the residual maker this is (P y)_i / P_ii; a trait without penalty has its mean.
+        """
+        left = self.spectrum.left(judged)  # (n, r)
+        y = self.y[np.searchsorted(self.spectrum.gram.samples, judged)]
+        errors = y * (self.n_observed / max(1, self.n_observed - 1))
+        for j, penalty in penalties.items():
+            g, a, factor, z = self._fixed(penalty, j)
+            shrunk = left * (1 - g)
+            fixed = -shrunk @ self.W  # (n, m + 1), rows of R B
+            fixed[:, -1] += 1
+            maker = 1 - (shrunk * left).sum(axis=1)
+            maker -= (fixed * linalg.cho_solve(factor, fixed.T, check_finite=False).T).sum(axis=1)
+            errors[:, j] = (y[:, j] - a[-1] - shrunk @ z) / np.maximum(maker, _LEAST_MAKER)
+        return errors
 
 
 def _patterns(measured: NDArray[np.bool_]) -> Iterator[tuple[Rows, Rows]]:

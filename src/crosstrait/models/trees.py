@@ -110,13 +110,15 @@ class TreesEstimator(Estimator):
         n_threads = torch.get_num_threads()
         workers = min(n_threads, len(self.boosters)) if samples.size < _SMALL_CELLS else 1
 
+        held_out = np.full(values.shape, np.nan)
+
         def fit_trait(t: int) -> None:
             y = values[:, t]
             order = np.argsort(y, kind="stable")[: np.count_nonzero(~np.isnan(y))]
             if len(order):
                 self.mean[t] = y[order].mean()
             if len(order) >= 2 * self.config.min_samples_leaf:
-                self.boosters[t], self.rounds[t] = self._boost(
+                self.boosters[t], self.rounds[t], held_out[order, t] = self._boost(
                     samples[order],
                     y[order],
                     held_out=validates[order],
@@ -126,11 +128,12 @@ class TreesEstimator(Estimator):
 
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(fit_trait, range(len(self.boosters))))
+        self.held_out = held_out
 
     def _boost(
         self, X: Array, y: Array, *, held_out: NDArray[np.bool_], seed: int, n_threads: int
-    ) -> tuple[str, int]:
-        """Return the text model and its number of trees."""
+    ) -> tuple[str, int, NDArray[np.float64]]:
+        """Return the text model, its number of trees, and the errors (n,) of held-out samples."""
         import lightgbm
 
         if not held_out.any():
@@ -161,8 +164,12 @@ class TreesEstimator(Estimator):
             parameters, learn, self.config.max_rounds, valid_sets=[watch], callbacks=[stop]
         )
         rounds = int(trial.best_iteration)
+        error = np.full(len(y), np.nan)
+        error[held_out] = y[held_out] - trial.predict(
+            X[held_out], num_iteration=rounds, num_threads=n_threads
+        )
         everything = lightgbm.Dataset(X, y, params=parameters)
-        return lightgbm.train(parameters, everything, rounds).model_to_string(), rounds
+        return lightgbm.train(parameters, everything, rounds).model_to_string(), rounds, error
 
     def predict(self, X: Array) -> NDArray[np.float64]:
         """Return predictions (n, T) for coded genotypes (n, L)."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from crosstrait.errors import SettingsError, listed
 from crosstrait.models.base import Estimator, ModelConfig
+from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.registry import parse_model
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
@@ -171,6 +172,7 @@ def _fit_estimator(
         trait_names=prepared.trait_names,
         seed=seed,
         predictor=estimator,
+        errors=None if estimator.held_out is None else ErrorQuantiles.fit(estimator.held_out),
         train_seconds=time.perf_counter() - start,
         panel_digest=prepared.panel_digest,
         split_digest=prepared.split_digest,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from crosstrait.errors import CrosstraitError, DataError, StorageError
+from crosstrait.errors import CrosstraitError, DataError, SettingsError, StorageError
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.models.base import Estimator, ModelConfig
+from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.members import forward_members
 from crosstrait.models.registry import parse_model
 from crosstrait.panel.schema import Panel
@@ -41,6 +42,9 @@ class Fitted:
         What the random numbers were drawn from.
     predictor
         An estimator; or networks: one for all traits, or one a trait.
+    errors
+        How wrong predictions are: of estimators from what they held out, of networks from the
+        validation samples, which also chose the epoch; None where there are no such samples.
     history
         Columns ``epoch, train_loss, val_loss, val_r2, learning_rate, seconds, member``; empty
         for estimators.
@@ -60,6 +64,7 @@ class Fitted:
     trait_names: tuple[str, ...]
     seed: int
     predictor: Estimator | tuple[nn.Module, ...]
+    errors: ErrorQuantiles | None = None
     history: pd.DataFrame = field(default_factory=lambda: history_table([]))
     metrics: Mapping[str, float] = field(default_factory=dict)
     train_seconds: float = 0.0
@@ -85,10 +90,67 @@ class Fitted:
         DataError
             If the loci are not as many, or a dosage is out of range.
         """
-        calls = np.asarray(dosage)
-        if calls.ndim != 2:
-            raise DataError(f"dosage must be (samples, loci); got shape {calls.shape}")
+        calls = _genotypes(dosage)
         return self._predict(calls, np.arange(len(calls)))
+
+    def predict_sd(self, dosage: ArrayLike) -> NDArray[np.float64]:
+        """Return the standard deviation (n, T) of a new measurement around its prediction.
+
+        In trait units, noise included, as held-out samples show it; parameters as in `predict`.
+
+        Raises
+        ------
+        SettingsError
+            If no sample was held out that would tell.
+        """
+        calls = _genotypes(dosage)
+        rms = self._held_out_errors().root_mean_square
+        return self._spread(calls, np.arange(len(calls))) * rms
+
+    def predict_interval(
+        self, dosage: ArrayLike, *, level: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the ends (n, T) of intervals that hold a new measurement.
+
+        Parameters
+        ----------
+        dosage
+            As in `predict`.
+        level
+            Share of new measurements that the intervals are to hold, from 0.01 to 0.99.
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Lower and upper ends in trait units; infinite where too few samples were held out for
+            that level.
+
+        Raises
+        ------
+        SettingsError
+            If no sample was held out that would tell, or the level is out of range.
+        """
+        calls = _genotypes(dosage)
+        return self.interval_of(calls, np.arange(len(calls)), level=level)
+
+    def interval_of(
+        self, calls: NDArray[Any], rows: ArrayLike, *, level: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """`predict_interval` of some rows (n,) of genotypes (N, L) in the panel's coding."""
+        factor = self._held_out_errors().at(level)
+        chosen = np.asarray(rows, dtype=np.intp)
+        centre = self._predict(calls, chosen)
+        with np.errstate(invalid="ignore"):  # infinite quantiles
+            half = self._spread(calls, chosen) * factor
+        return centre - half, centre + half
+
+    def _held_out_errors(self) -> ErrorQuantiles:
+        if self.errors is None:
+            raise SettingsError(
+                f"{self.config.type} held no samples out, so it cannot say how wrong it is; give "
+                f"the split validation samples"
+            )
+        return self.errors
 
     def predict_samples(self, panel: Panel, rows: ArrayLike) -> NDArray[np.float64]:
         """Predict the traits (n, T) of ``rows`` of a panel with the loci that were learned from.
@@ -110,14 +172,34 @@ class Fitted:
         return self._predict(panel["call_dosage"].values, np.asarray(rows, dtype=np.intp))
 
     def _predict(self, calls: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        return self.scaler.unscale(self._in_blocks(self._standardised, calls, rows))
+
+    def _spread(self, calls: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the relative size (n, T) of each prediction's error, in trait units."""
+        if not isinstance(self.predictor, Estimator):
+            return np.tile(self.scaler.sd, (len(rows), 1))
+        return self._in_blocks(self.predictor.spread, calls, rows) * self.scaler.sd
+
+    def _in_blocks(
+        self,
+        work: Callable[[NDArray[np.float32]], NDArray[Any]],
+        calls: NDArray[Any],
+        rows: NDArray[np.intp],
+    ) -> NDArray[np.float64]:
         size = self._block_rows()
-        predicted = np.empty((len(rows), len(self.trait_names)))
+        made = np.empty((len(rows), len(self.trait_names)))
         if not len(rows):
             self.encoder.encode(calls, rows=rows)  # checks the number of loci all the same
         for first in range(0, len(rows), size):
             block = slice(first, first + size)
-            predicted[block] = self._standardised(self.encoder.encode(calls, rows=rows[block]))
-        return self.scaler.unscale(predicted)
+            made[block] = work(self.encoder.encode(calls, rows=rows[block]))
+        return made
+
+    def predict_coded(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return predictions (n, T) in standard deviations for coded genotypes (n, K)."""
+        size = self._block_rows()
+        blocks = [self._standardised(X[first : first + size]) for first in range(0, len(X), size)]
+        return np.concatenate([np.empty((0, len(self.trait_names))), *blocks])
 
     def _standardised(self, X: NDArray[np.float32]) -> NDArray[Any]:
         if isinstance(self.predictor, Estimator):
@@ -162,6 +244,8 @@ class Fitted:
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays = {f"encoder.{name}": array for name, array in self.encoder.state().items()}
         arrays |= {f"scaler.{name}": array for name, array in self.scaler.state().items()}
+        if self.errors is not None:
+            arrays |= {f"errors.{name}": array for name, array in self.errors.state().items()}
         if isinstance(self.predictor, Estimator):
             own = self.predictor.state()
             return arrays | {f"model.{name}": array for name, array in own.items()}
@@ -215,8 +299,10 @@ def _restore(
             assert isinstance(estimator, Estimator)
             estimator.load_state(_under("model.", arrays))
             predictor = estimator
+    errors = _under("errors.", arrays)
     return Fitted(
         config=config,
+        errors=ErrorQuantiles.from_state(errors) if errors else None,
         train_config=TrainConfig.parse(settings["train"], where=CONFIG),
         encoder=encoder,
         scaler=TraitScaler.from_state(_under("scaler.", arrays)),
@@ -229,6 +315,13 @@ def _restore(
         panel_digest=settings["panel_digest"],
         split_digest=settings["split_digest"],
     )
+
+
+def _genotypes(dosage: ArrayLike) -> NDArray[Any]:
+    calls = np.asarray(dosage)
+    if calls.ndim != 2:
+        raise DataError(f"dosage must be (samples, loci); got shape {calls.shape}")
+    return calls
 
 
 def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -85,16 +85,8 @@ def prepare(
     values = panel["trait_value"].values[:, columns]
     train, validation = split.rows(panel, "train"), split.rows(panel, "validation")
     calls = panel["call_dosage"].values
-    encoder = GenotypeEncoder.fit(
-        calls,
-        rows=train,
-        columns=None if prune_r is None else _pruned(panel, split, train, prune_r),
-        ploidy=panel.attrs["ploidy"],
-        variant_id=panel["variant_id"].values,
-        variant_contig=panel["variant_contig"].values,
-        variant_position=panel["variant_position"].values,
-        variant_allele=panel["variant_allele"].values,
-    )
+    columns_used = None if prune_r is None else _pruned(panel, split, train, prune_r)
+    encoder = learn_coding(panel, rows=train, columns=columns_used)
     if protocol == "complete-cases":
         whole = complete_cases(values)
         if whole[train].sum() < 2:
@@ -114,6 +106,22 @@ def prepare(
         Y_validation=scaler.scale(values[validation]),
         panel_digest=str(panel.attrs["digest"]),
         split_digest=split.digest,
+    )
+
+
+def learn_coding(
+    panel: Panel, *, rows: NDArray[np.intp], columns: NDArray[np.intp] | None = None
+) -> GenotypeEncoder:
+    """Return the coding of a panel's loci (those of ``columns``), learned on samples ``rows``."""
+    return GenotypeEncoder.fit(
+        panel["call_dosage"].values,
+        rows=rows,
+        columns=columns,
+        ploidy=panel.attrs["ploidy"],
+        variant_id=panel["variant_id"].values,
+        variant_contig=panel["variant_contig"].values,
+        variant_position=panel["variant_position"].values,
+        variant_allele=panel["variant_allele"].values,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 
 from crosstrait.errors import TrainingError
 from crosstrait.models.base import ModelConfig
+from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.members import MemberNetwork
 from crosstrait.training.checkpoint import CheckpointFile
 from crosstrait.training.config import TrainConfig
@@ -172,7 +173,7 @@ def _fitted(
     seed: int,
     outcomes: Sequence[Outcome],
 ) -> Fitted:
-    return Fitted(
+    fitted = Fitted(
         config=config,
         train_config=train_config,
         encoder=prepared.encoder,
@@ -186,6 +187,10 @@ def _fitted(
         panel_digest=prepared.panel_digest,
         split_digest=prepared.split_digest,
     )
+    if not len(prepared.X_validation):
+        return fitted
+    error = prepared.Y_validation - fitted.predict_coded(prepared.X_validation)
+    return replace(fitted, errors=ErrorQuantiles.fit(error))
 
 
 def _metrics(histories: Sequence[Sequence[EpochDone]]) -> dict[str, float]:
