@@ -75,7 +75,8 @@ def test_intervals_are_centred_on_the_prediction_and_widen_with_their_level(
     assert (half[0] < half[1]).all()
     # A dozen held-out samples cannot speak of one in a hundred.
     lower, upper = fitted.predict_interval(DOSAGE, level=0.99)
-    assert np.isinf(lower).all() and np.isinf(upper).all()
+    assert np.isinf(lower).all()
+    assert np.isinf(upper).all()
 
 
 def test_without_held_out_samples_no_interval_is_made_up() -> None:
