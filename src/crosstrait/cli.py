@@ -41,6 +41,10 @@ Changes = Annotated[
     Parameter(name="--set", negative="", consume_multiple=False, show_default=False),
 ]
 
+Traits = Annotated[
+    tuple[str, ...], Parameter(negative="", consume_multiple=False, show_default=False)
+]
+
 _USER_ERROR = 2
 _SOME_RUNS_FAILED = 1
 
@@ -173,6 +177,59 @@ def import_(
 
 
 @app.command
+def import_checkpoint(
+    file: Path,
+    /,
+    *,
+    out: Path,
+    panel: str | None = None,
+    prune_r: float | None = None,
+    trait: Traits = (),
+    set_: Changes = (),
+) -> None:
+    """Make a run of a published model's checkpoint, for predict and report.
+
+    No code of the file runs; a file that asks for more than weights and settings is refused.
+
+    Parameters
+    ----------
+    file
+        A state dict of rijal, rijal_multienv, canonical or transformer: .ckpt, .pt, .pth, .npz
+        or .safetensors.
+    out
+        The run to write, a folder that does not exist yet.
+    panel
+        What the model was trained on: its loci, in their order, are those of the checkpoint. With
+        it predictions are in trait units, and the run is scored on the panel's published test
+        samples; without, they are in standard deviations, of loci called locus_0, locus_1, ...
+    prune_r
+        Prune the panel's linked loci first, as published (0.94).
+    trait
+        The names of the predicted traits, in the checkpoint's order, where the file does not tell
+        them or the panel has others; may be repeated.
+    set_
+        A model setting that the weights do not tell, as in n_heads=8; may be repeated.
+    """
+    from crosstrait.experiments.changes import apply_changes
+    from crosstrait.experiments.imported import import_run
+    from crosstrait.panel.sources import load_panel
+
+    imported = import_run(
+        file,
+        out=out,
+        panel=None if panel is None else load_panel(panel),
+        prune_r=prune_r,
+        traits=trait,
+        settings=apply_changes({}, changes=set_),
+    )
+    units = "trait units" if imported.in_trait_units else "standard deviations"
+    traits = "1 trait" if len(imported.trait_names) == 1 else f"{len(imported.trait_names)} traits"
+    _say(f"{out}: {imported.kind}, {imported.n_loci:,} loci, {traits} in {units}")
+    if imported.n_cells:
+        _say(f"scored on {imported.n_cells:,} test cells: crosstrait report {out}")
+
+
+@app.command
 def inspect(panel: str, /) -> None:
     """Show what is in a panel, and what is wrong with it.
 
@@ -215,6 +272,7 @@ def run(
     out: Path | None = None,
     executor: Literal["local", "ray", "slurm", "modal"] = "local",
     workers: int | None = None,
+    tune: Annotated[bool, Parameter(negative="")] = False,
     set_: Changes = (),
 ) -> int:
     """Train every model of an experiment file that is not trained yet, and score them all.
@@ -229,12 +287,15 @@ def run(
         What trains.
     workers
         Processes that train at once; as many as cores, memory and runs allow where not given.
+    tune
+        Search the settings of every model first, on learning samples, with equal budgets: those of
+        the file's [tune] table, or 20 trials a model and split where it has none.
     set_
         A setting of the file, as in train.replicates=1 or model.ridge.name=blup; may be repeated.
     """
     from crosstrait.experiments.file import read_experiment
 
-    experiment = read_experiment(file, changes=set_)
+    experiment = read_experiment(file, changes=set_, tune=tune)
     return _run(
         experiment, out=out or Path("results") / file.stem, executor=executor, workers=workers
     )
@@ -279,12 +340,12 @@ def predict(
 
 @app.command
 def report(folder: Path, /) -> None:
-    """Write the report of an experiment again from its tables.
+    """Write the report of an experiment again from its tables, or that of a single run.
 
     Parameters
     ----------
     folder
-        The folder of the experiment.
+        The folder of the experiment, or of one run.
     """
     from crosstrait.report.page import write_report
 
@@ -307,6 +368,8 @@ def _conclude(result: Result, page: Path) -> int:
     _out().print(leaderboard_table(result.folder))
     trained = f"{result.n_trained} trained, {result.n_cached} found finished"
     _say(f"runs: {trained}, {len(result.failures)} failed")
+    for note in result.tuning:
+        _say(f"tuning: {note}")
     for failure in result.failures:
         where = f" (log: {failure.log})" if failure.log else ""
         print(f"crosstrait: failed: {failure.run}: {failure.message}{where}", file=sys.stderr)

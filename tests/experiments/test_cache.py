@@ -143,13 +143,13 @@ def test_what_was_not_written_whole_is_not_recovered(cache: RunCache) -> None:
 def test_a_group_with_a_run_that_is_being_trained_is_busy(cache: RunCache) -> None:
     one, two, other = a_run(), a_run("b" * 64), a_run("c" * 64)
     elsewhere = RunCache(cache.folder)
-    with cache.locked(Group((one,)), wait=False) as mine:
+    with cache.locked(Group((one,)).locks, wait=False) as mine:
         assert mine
-        with elsewhere.locked(Group((two, one)), wait=False) as free:
+        with elsewhere.locked(Group((two, one)).locks, wait=False) as free:
             assert not free
-        with elsewhere.locked(Group((two, other)), wait=False) as free:
+        with elsewhere.locked(Group((two, other)).locks, wait=False) as free:
             assert free
-    with elsewhere.locked(Group((two, one)), wait=True) as free:
+    with elsewhere.locked(Group((two, one)).locks, wait=True) as free:
         assert free
 
 

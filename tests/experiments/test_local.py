@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -113,3 +114,15 @@ def test_epochs_are_told_through_a_file(
     teller.started(groups[0])
     teller.epoch(groups[0], done)
     assert read_epochs(tmp_path, groups[0]) == [done]
+
+
+def test_an_epoch_without_validation_samples_is_told_too(
+    workplace: tuple[Workplace, list[Group]], tmp_path: Path
+) -> None:
+    _, groups = workplace
+    values = dict.fromkeys(("train_loss", "val_loss", "val_r2", "learning_rate", "seconds"), np.nan)
+    teller = EpochFile(tmp_path)
+    teller.epoch(groups[0], EpochDone(seed=0, member="all", epoch=1, n_epochs=2, **values))
+    [told] = read_epochs(tmp_path, groups[0])
+    assert told.epoch == 1
+    assert np.isnan(told.val_loss)

@@ -35,6 +35,7 @@ def assemble(
     runs: Sequence[Run],
     finished: Mapping[str, Path],
     missing: Mapping[tuple[str, int, int], str],
+    tuning: Sequence[str] = (),
 ) -> None:
     """Score all finished runs together and write the tables of the experiment into ``out``.
 
@@ -52,6 +53,8 @@ def assemble(
         By run key, the folders of those that are finished.
     missing
         By place, why a run is not.
+    tuning
+        How the models were tuned, in sentences.
     """
     ended = [run for run in runs if run.key in finished]
     cells = concat_cells(_own_cells(run, finished[run.key]) for run in ended)
@@ -76,7 +79,7 @@ def assemble(
             "written": now(),
             "protocol": experiment.models[0].train.protocol,
             "panel": describe_panel(at.panel),
-            "audit": audit(at.panel, at.splits, traits=_traits(runs)),
+            "audit": [*audit(at.panel, at.splits, traits=_traits(runs)), *tuning],
             "splits": [describe_split(split, fold) for fold, split in enumerate(at.splits)],
             "runs": [
                 {

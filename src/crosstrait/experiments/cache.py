@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -52,16 +52,16 @@ class RunCache:
         shutil.rmtree(self.work_folder(group), ignore_errors=True)
 
     @contextmanager
-    def locked(self, group: Group, *, wait: bool) -> Iterator[bool]:
-        """Hold the group's runs, so that no other process trains them.
+    def locked(self, names: Sequence[str], *, wait: bool) -> Iterator[bool]:
+        """Hold what ``names`` stand for, so that no other process works on it.
 
         Yields False where another process holds one of them and ``wait`` is not set. The system
-        frees the locks of a process that dies.
+        frees the locks of a process that dies. Names must come in the order that all use.
         """
         with ExitStack() as held:
             free = True
-            for run in sorted(group.runs, key=lambda run: run.key):
-                lock = self._lock(run.key[:32])
+            for name in names:
+                lock = self._lock(name)
                 try:
                     with storage_errors(self.folder):
                         held.enter_context(lock.acquire(-1 if wait else 0))
@@ -95,7 +95,7 @@ class RunCache:
                     folder.mkdir(parents=True)
                 yield folders
                 for key, folder in folders.items():
-                    _mark_done(folder, key)
+                    mark_done(folder, key)
                 (new / _READY).touch()
             except BaseException:
                 shutil.rmtree(new, ignore_errors=True)
@@ -145,6 +145,7 @@ def _key_of(folder: Path) -> str | None:
         return None
 
 
-def _mark_done(folder: Path, key: str) -> None:
+def mark_done(folder: Path, key: str) -> None:
+    """Write the ``DONE`` of a folder whose other files are all there."""
     files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
     write_json(folder / DONE, {"key": key, "files": files})

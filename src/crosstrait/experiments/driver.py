@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from rich.console import Console
 from crosstrait.errors import SettingsError, TrainingError, unknown
 from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Engine, Outcome
+from crosstrait.experiments.engine import Engine, Failure, both_passes
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.local import InProcess, ProcessPool, affordable_workers
-from crosstrait.experiments.plan import Group, Run, group_runs, plan
+from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.run import Workplace
+from crosstrait.experiments.search import check_optuna
 from crosstrait.experiments.storage import make_folder, storage_errors
+from crosstrait.experiments.tuning import tune_runs
 from crosstrait.experiments.watch import Watch
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.sources import load_panel
@@ -25,23 +27,6 @@ from crosstrait.split.config import draw
 from crosstrait.split.manifest import Split
 
 EXECUTORS = ("local", "ray", "slurm", "modal")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A run that could not be trained.
-
-    Attributes
-    ----------
-    message
-        Why, in one line.
-    log
-        The file with the whole story, where there is one.
-    """
-
-    run: Run
-    message: str
-    log: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +41,15 @@ class Result:
         Runs trained now, and runs found finished.
     failures
         Runs that are missing from the leaderboard.
+    tuning
+        How the models were tuned, in sentences; empty where they were not.
     """
 
     folder: Path
     n_trained: int
     n_cached: int
     failures: tuple[Failure, ...]
+    tuning: tuple[str, ...] = ()
 
 
 def run_experiment(
@@ -98,6 +86,8 @@ def run_experiment(
         If every run failed.
     """
     check_engine(executor, workers=workers)
+    if experiment.tune is not None:
+        check_optuna()
     make_folder(out)
     panel = load_panel(experiment.data.panel)
     splits = _draw_splits(experiment, panel)
@@ -106,9 +96,18 @@ def run_experiment(
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
     n_groups = len(group_runs(runs))
     engine = make_engine(workers or affordable_workers(panel, n_groups=n_groups))
-    n_trained, failures = carry_out_all(
-        runs, at=workplace, engine=engine, console=console or Console(quiet=True)
-    )
+    console = console or Console(quiet=True)
+    failures: list[Failure] = []
+    notes: list[str] = []
+    if experiment.tune is not None:
+        tuned = tune_runs(
+            runs, experiment=experiment, at=workplace, engine=engine, console=console, out=out
+        )
+        runs, failures, notes = tuned.runs, tuned.failures, tuned.notes
+    unsearched = {failure.run.place for failure in failures}
+    ready = [run for run in runs if run.place not in unsearched]
+    n_trained, failed = carry_out_all(ready, at=workplace, engine=engine, console=console)
+    failures += failed
     finished = {run.key: path for run in runs if (path := workplace.cache.find(run)) is not None}
     if not finished:
         raise TrainingError(f"all {len(runs)} runs failed; the first: {failures[0].message}")
@@ -119,10 +118,15 @@ def run_experiment(
         runs=runs,
         finished=finished,
         missing={failure.run.place: failure.message for failure in failures},
+        tuning=notes,
     )
     n_ended = sum(run.key in finished for run in runs)
     return Result(
-        folder=out, n_trained=n_trained, n_cached=n_ended - n_trained, failures=tuple(failures)
+        folder=out,
+        n_trained=n_trained,
+        n_cached=n_ended - n_trained,
+        failures=tuple(failures),
+        tuning=tuple(notes),
     )
 
 
@@ -164,7 +168,7 @@ def carry_out_all(
     n_trained = 0
     failures: list[Failure] = []
     with Watch(n_runs=n_runs, n_done=n_done, groups=groups, console=console) as watch:
-        for outcome in _both_passes(engine, groups, at, watch):
+        for outcome in both_passes(engine, groups, at=at, listener=watch):
             watch.ended(outcome)
             if outcome.status in ("finished", "failed"):
                 n_trained += len(outcome.group.runs) - len(outcome.lost)
@@ -186,18 +190,6 @@ def write_splits(splits: Sequence[Split], *, folder: Path) -> None:
         with storage_errors(path):
             split.save(beside)
             beside.replace(path)
-
-
-def _both_passes(
-    engine: Engine, groups: list[Group], at: Workplace, watch: Watch
-) -> Iterator[Outcome]:
-    busy: list[Group] = []
-    for outcome in engine.run(groups, at=at, listener=watch, wait=False):
-        if outcome.status == "busy":
-            busy.append(outcome.group)
-        yield outcome
-    if busy:
-        yield from engine.run(busy, at=at, listener=watch, wait=True)
 
 
 def _draw_splits(experiment: Experiment, panel: Panel) -> tuple[Split, ...]:

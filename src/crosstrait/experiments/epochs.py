@@ -10,8 +10,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from crosstrait.experiments.plan import Group
-from crosstrait.experiments.storage import write_json
+from crosstrait.experiments.engine import Task
+from crosstrait.experiments.storage import write_text
 from crosstrait.training.progress import EpochDone
 
 _BETWEEN_SECONDS = 0.5
@@ -25,20 +25,22 @@ class EpochFile:
         self._latest: dict[str, dict[str, object]] = {}
         self._written = 0.0
 
-    def started(self, group: Group) -> None:
+    def started(self, group: Task) -> None:
         """Forget the networks of the group before ``group``."""
         del group
         self._latest.clear()
 
-    def epoch(self, group: Group, done: EpochDone) -> None:
+    def epoch(self, group: Task, done: EpochDone) -> None:
         """Note the epoch, and write now and then."""
         self._latest[f"{done.seed} {done.member}"] = asdict(done)
         if time.monotonic() - self._written >= _BETWEEN_SECONDS:
-            write_json(self.folder / f"{group.name}.json", list(self._latest.values()))
+            # Not write_json: without validation samples there are scores that are not a number.
+            text = json.dumps(list(self._latest.values()))
+            write_text(self.folder / f"{group.name}.json", text)
             self._written = time.monotonic()
 
 
-def read_epochs(folder: Path, group: Group) -> list[EpochDone]:
+def read_epochs(folder: Path, group: Task) -> list[EpochDone]:
     """Return the latest epoch of every network of ``group``, as far as it was told."""
     path = folder / f"{group.name}.json"
     if not path.is_file():

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, field_validator
 
 from crosstrait.errors import SettingsError, StorageError, unknown
 from crosstrait.experiments.changes import apply_changes
-from crosstrait.experiments.resolve import is_network, resolve_training
-from crosstrait.models.base import ModelConfig
-from crosstrait.models.registry import config_class, parse_model
+from crosstrait.experiments.model_tables import ModelEntry, attempt, read_models, trait_names
+from crosstrait.experiments.tune_table import TuneConfig
 from crosstrait.panel.catalogue import CATALOGUE
 from crosstrait.settings import Settings
 from crosstrait.split.config import SplitConfig
 from crosstrait.training.config import TrainConfig
 
-_TABLES = ("data", "split", "train", "model")
-_MODEL_KEYS = ("type", "name", "traits", "train")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def _trait_names(value: Any) -> Any:
-    if value == "all":
-        return None
-    if isinstance(value, str) or value == []:
-        raise ValueError('give a list of trait names, or "all"')
-    if isinstance(value, list) and len(set(map(str, value))) < len(value):
-        raise ValueError("a trait is named twice")
-    return value
+_TABLES = ("data", "split", "train", "tune", "model")
 
 
 class DataConfig(Settings):
@@ -53,7 +39,7 @@ class DataConfig(Settings):
     traits: tuple[str, ...] | None = None
     prune_r: float | None = Field(default=None, gt=0, lt=1)
 
-    _all_is_none = field_validator("traits", mode="before")(_trait_names)
+    _all_is_none = field_validator("traits", mode="before")(trait_names)
 
 
 class TrainTable(TrainConfig):
@@ -71,28 +57,6 @@ class TrainTable(TrainConfig):
     seed: int = Field(default=0, ge=0)
 
 
-class ModelEntry(Settings):
-    """One ``[[model]]`` table, resolved.
-
-    Attributes
-    ----------
-    label
-        What the model is called in every table: its ``name``, or else its ``type``.
-    config
-        The model's own settings.
-    train
-        Everything about its training: the model's defaults, overridden by ``[train]``,
-        overridden by ``[model.train]``.
-    traits
-        The traits it is fitted on; None for all of the experiment.
-    """
-
-    label: str
-    config: SerializeAsAny[ModelConfig]
-    train: TrainConfig
-    traits: tuple[str, ...] | None = None
-
-
 class Experiment(Settings):
     """An experiment file, checked and resolved.
 
@@ -106,6 +70,8 @@ class Experiment(Settings):
         From ``[train]``.
     models
         The ``[[model]]`` tables, in order.
+    tune
+        The ``[tune]`` table; None where every model keeps the settings of the file.
     """
 
     name: str
@@ -114,9 +80,10 @@ class Experiment(Settings):
     replicates: int
     seed: int
     models: tuple[ModelEntry, ...]
+    tune: TuneConfig | None = None
 
 
-def read_experiment(path: Path, *, changes: Sequence[str] = ()) -> Experiment:
+def read_experiment(path: Path, *, changes: Sequence[str] = (), tune: bool = False) -> Experiment:
     """Read an experiment file.
 
     Parameters
@@ -125,6 +92,8 @@ def read_experiment(path: Path, *, changes: Sequence[str] = ()) -> Experiment:
         A TOML file; relative paths in it are relative to its folder.
     changes
         ``key=value`` with dotted keys, as ``--set`` of the command line takes them.
+    tune
+        Whether to tune the models even if there is no ``[tune]`` table.
 
     Raises
     ------
@@ -145,6 +114,8 @@ def read_experiment(path: Path, *, changes: Sequence[str] = ()) -> Experiment:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from None
     values = apply_changes(values, changes=changes)
+    if tune:
+        values.setdefault("tune", {})
     where = f"{path} with --set {' --set '.join(changes)}" if changes else str(path)
     return parse_experiment(values, name=path.stem, folder=path.parent, where=where)
 
@@ -172,7 +143,7 @@ def parse_experiment(
     """
     problems = [unknown("table", key, _TABLES) for key in values if key not in _TABLES]
     tables: dict[str, Mapping[str, Any]] = {}
-    for key in ("data", "split", "train"):
+    for key in ("data", "split", "train", "tune"):
         table = values.get(key, {})
         if not isinstance(table, Mapping):
             problems.append(f"[{key}] must be a table; got {key} = {table!r}")
@@ -180,13 +151,14 @@ def parse_experiment(
         tables[key] = table
     if "data" not in values:
         problems.append("the table [data] is required, with at least panel = ...")
-    data = _try(problems, DataConfig, tables["data"], "[data]") if "data" in values else None
-    split = _try(problems, SplitConfig, tables["split"], "[split]")
-    train = _try(problems, TrainTable, tables["train"], "[train]")
+    data = attempt(problems, DataConfig, tables["data"], "[data]") if "data" in values else None
+    split = attempt(problems, SplitConfig, tables["split"], "[split]")
+    train = attempt(problems, TrainTable, tables["train"], "[train]")
+    tune = attempt(problems, TuneConfig, tables["tune"], "[tune]") if "tune" in values else None
     shared = {
         key: value for key, value in tables["train"].items() if key not in ("replicates", "seed")
     }
-    models = _models(problems, values.get("model", []), shared=shared if train else {})
+    models = read_models(problems, values.get("model", []), shared=shared if train else {})
     if problems or data is None or split is None or train is None:
         raise SettingsError(f"{where}: {'; '.join(problems)}")
     if split.path is not None:
@@ -199,6 +171,7 @@ def parse_experiment(
         replicates=train.replicates,
         seed=train.seed,
         models=tuple(models),
+        tune=tune,
     )
 
 
@@ -210,101 +183,3 @@ def _beside(folder: Path, panel: str) -> str:
     if not named and (looks_like_path or (folder / panel).exists()):
         return str(folder / panel)
     return panel
-
-
-def _try(problems: list[str], kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
-    try:
-        return kind.parse(values, where=where)
-    except SettingsError as error:
-        problems.append(str(error))
-        return None
-
-
-def _models(problems: list[str], tables: Any, *, shared: Mapping[str, Any]) -> list[ModelEntry]:
-    if isinstance(tables, Mapping) or not isinstance(tables, list):
-        problems.append("models are given as [[model]] tables, in double brackets")
-        return []
-    if not tables:
-        problems.append("an experiment needs at least one [[model]] table")
-    entries: list[ModelEntry] = []
-    for number, table in enumerate(tables, start=1):
-        if not isinstance(table, Mapping):
-            problems.append(f"[[model]] {number} must be a table; got {table!r}")
-            continue
-        where = f"[[model]] {number} ({table.get('name', table.get('type', '?'))})"
-        try:
-            entries.append(_model(table, shared=shared, where=where))
-        except SettingsError as error:
-            problems.append(str(error))
-    protocols = {entry.label: entry.train.protocol for entry in entries}
-    if len(set(protocols.values())) > 1:
-        problems.append(
-            f"models are compared under one protocol; got {protocols}: set it in [train] only"
-        )
-    elif "complete-cases" in protocols.values() and any(entry.traits for entry in entries):
-        problems.append(
-            "with protocol = 'complete-cases' the traits of a model decide its test samples; give "
-            "traits in [data] only, so that all models are scored on the same"
-        )
-    labels = [entry.label for entry in entries]
-    for label in sorted({label for label in labels if labels.count(label) > 1}):
-        problems.append(
-            f"{labels.count(label)} [[model]] tables are called {label!r}; "
-            f'give each its own name = "..."'
-        )
-    return entries
-
-
-def _model(table: Mapping[str, Any], *, shared: Mapping[str, Any], where: str) -> ModelEntry:
-    problems: list[str] = []
-    settings = {key: value for key, value in table.items() if key not in _MODEL_KEYS[1:]}
-    label = table.get("name", table.get("type"))
-    if "name" in table and not (isinstance(label, str) and _LABEL.fullmatch(label)):
-        problems.append(
-            f"name = {label!r}: may hold letters, digits, '.', '_' and '-' and starts with a "
-            f"letter or digit, as it names folders"
-        )
-    try:
-        traits = _trait_names(table.get("traits", "all"))
-    except ValueError as error:
-        problems.append(f"traits = {table['traits']!r}: {error}")
-    own = table.get("train", {})
-    if not isinstance(own, Mapping):
-        problems.append(f"train must be a table [model.train]; got {own!r}")
-        own = {}
-    config = None
-    try:
-        config = parse_model(_only_known(settings, problems), where=where)
-    except SettingsError as error:
-        problems.append(str(error).removeprefix(f"{where}: "))
-    if config is None:
-        _try(problems, TrainConfig, own, "[model.train]")
-    else:
-        try:
-            _refuse_unread(config, own)
-            train = resolve_training(config, shared, own, where="[model.train]")
-        except SettingsError as error:
-            problems.append(str(error))
-    if problems or config is None:
-        raise SettingsError(f"{where}: {'; '.join(problems)}")
-    return ModelEntry(label=str(label), config=config, train=train, traits=traits)
-
-
-def _only_known(settings: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    """Drop unknown settings, each with a problem that also offers this table's own keys."""
-    if not isinstance(settings.get("type"), str):
-        return dict(settings)
-    known = {*config_class(settings["type"]).model_fields, *_MODEL_KEYS}
-    problems.extend(unknown("setting", key, sorted(known)) for key in settings if key not in known)
-    return {key: value for key, value in settings.items() if key in known}
-
-
-def _refuse_unread(config: ModelConfig, own: Mapping[str, Any]) -> None:
-    if is_network(config):
-        return
-    unread = sorted(set(own) - {"protocol"})
-    if unread:
-        raise SettingsError(
-            f"[model.train]: {config.type} fits itself and reads no training setting but "
-            f"'protocol'; remove {', '.join(unread)}"
-        )

@@ -19,10 +19,9 @@ from pathlib import Path
 import torch
 
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Listener, Outcome, carry_out
+from crosstrait.experiments.engine import Listener, Outcome, Task, carry_out
 from crosstrait.experiments.epochs import EpochFile, read_epochs
 from crosstrait.experiments.handover import hand_over, take_over
-from crosstrait.experiments.plan import Group
 from crosstrait.experiments.provenance import cores, memory_bytes
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import Panel
@@ -37,7 +36,7 @@ class InProcess:
     """Trains one group after another in this process, on all its cores."""
 
     def run(
-        self, groups: Sequence[Group], *, at: Workplace, listener: Listener, wait: bool
+        self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
     ) -> Iterator[Outcome]:
         """Yield the outcome of every group, in order."""
         for group in groups:
@@ -58,7 +57,7 @@ class ProcessPool:
     _deaths: dict[str, int] = field(default_factory=dict)
 
     def run(
-        self, groups: Sequence[Group], *, at: Workplace, listener: Listener, wait: bool
+        self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
     ) -> Iterator[Outcome]:
         """Yield the outcome of every group as it is known."""
         if not groups:
@@ -77,7 +76,7 @@ class ProcessPool:
 
     def _until_death(
         self,
-        waiting: deque[Group],
+        waiting: deque[Task],
         shared: Path,
         at: Workplace,
         listener: Listener,
@@ -85,7 +84,7 @@ class ProcessPool:
         wait: bool,
     ) -> Iterator[Outcome]:
         """Work through ``waiting``; return early, with the rest in it, when a worker dies."""
-        running: dict[Future[Outcome], Group] = {}
+        running: dict[Future[Outcome], Task] = {}
         pool = ProcessPoolExecutor(
             min(self.workers, len(waiting)),
             mp_context=multiprocessing.get_context("spawn"),
@@ -114,12 +113,12 @@ class ProcessPool:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _may_start(self, group: Group, running: Mapping[Future[Outcome], Group]) -> bool:
+    def _may_start(self, group: Task, running: Mapping[Future[Outcome], Task]) -> bool:
         """Whether a worker is free; a group under suspicion runs alone, to spare its neighbours."""
         suspects = any(other.name in self._deaths for other in (group, *running.values()))
         return not running if suspects else len(running) < self.workers
 
-    def _blame(self, groups: list[Group], waiting: deque[Group]) -> Iterator[Outcome]:
+    def _blame(self, groups: list[Task], waiting: deque[Task]) -> Iterator[Outcome]:
         """Put back the groups that were running when a worker died; which one is not known."""
         for group in groups:
             deaths = self._deaths[group.name] = self._deaths.get(group.name, 0) + 1
@@ -160,7 +159,7 @@ def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None
     _AT = Workplace(panel=take_over(shared), splits=splits, cache=RunCache(runs))
 
 
-def _work(group: Group, shared: Path, wait: bool) -> Outcome:
+def _work(group: Task, shared: Path, wait: bool) -> Outcome:
     assert _AT is not None
     return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
 
@@ -192,7 +191,7 @@ def _leave_with_parent() -> None:
     os._exit(1)
 
 
-def _first_done(running: dict[Future[Outcome], Group]) -> list[Future[Outcome]]:
+def _first_done(running: dict[Future[Outcome], Task]) -> list[Future[Outcome]]:
     return list(wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED).done)
 
 

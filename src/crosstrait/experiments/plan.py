@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from crosstrait.errors import SettingsError, unknown
-from crosstrait.experiments.file import Experiment, ModelEntry
+from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.key import key_parts, run_key
+from crosstrait.experiments.model_tables import ModelEntry
 from crosstrait.models.base import ModelConfig
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
@@ -73,6 +74,11 @@ class Group:
         """A name for files, the same for the same runs in any order."""
         keys = sorted(run.key for run in self.runs)
         return f"{self.first.label}-{run_key({'runs': keys})[:16]}"
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """What must be locked while it is trained."""
+        return tuple(sorted(run.key[:32] for run in self.runs))
 
     def __str__(self) -> str:
         first, last = self.first, self.runs[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -11,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from crosstrait.experiments.engine import Outcome
-from crosstrait.experiments.plan import Group
+from crosstrait.experiments.engine import Outcome, Task
+from crosstrait.experiments.searches import Search
 from crosstrait.training.progress import EpochDone
 
 
@@ -29,7 +30,9 @@ class Watch:
         Where to show it.
     """
 
-    def __init__(self, *, n_runs: int, n_done: int, groups: list[Group], console: Console) -> None:
+    def __init__(
+        self, *, n_runs: int, n_done: int, groups: Sequence[Task], console: Console
+    ) -> None:
         self.n_runs = n_runs
         self.n_done = n_done
         self.n_failed = 0
@@ -62,18 +65,19 @@ class Watch:
     ) -> None:
         self._bars.stop()
 
-    def started(self, group: Group) -> None:
+    def started(self, group: Task) -> None:
         """Show a bar for ``group``, which may have been started before and lost its worker."""
         self._remove_bar(group)
         self._began[group.name] = time.monotonic()
         self._tasks[group.name] = self._bars.add_task(escape(str(group)), total=None, note="")
         self._show_total()
 
-    def epoch(self, group: Group, done: EpochDone) -> None:
+    def epoch(self, group: Task, done: EpochDone) -> None:
         """Move the bar of ``group``."""
         shares = self._epochs[group.name]
         shares[done.seed, done.member] = done.epoch / done.n_epochs
-        note = f"epoch {done.epoch}/{done.n_epochs}  validation R2 {done.val_r2:.3f}"
+        unit = "trial" if isinstance(group, Search) else "epoch"
+        note = f"{unit} {done.epoch}/{done.n_epochs}  validation R2 {done.val_r2:.3f}"
         self._bars.update(
             self._tasks[group.name],
             total=1.0,
@@ -122,7 +126,7 @@ class Watch:
                 return None
         return total / max(1, len(self._tasks))
 
-    def _remove_bar(self, group: Group) -> None:
+    def _remove_bar(self, group: Task) -> None:
         if group.name in self._tasks:
             self._bars.remove_task(self._tasks.pop(group.name))
 

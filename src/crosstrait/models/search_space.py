@@ -17,6 +17,9 @@ class Real:
     high: float
     log: bool = False
 
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
 
 @dataclass(frozen=True, kw_only=True)
 class Whole:
@@ -26,12 +29,18 @@ class Whole:
     high: int
     log: bool = False
 
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, int) and self.low <= value <= self.high
+
 
 @dataclass(frozen=True)
 class Choice:
     """One of a few values."""
 
     values: tuple[str | int | float, ...]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self.values
 
 
 Range = Real | Whole | Choice

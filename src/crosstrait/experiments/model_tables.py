@@ -1,0 +1,175 @@
+"""The ``[[model]]`` tables of an experiment file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SerializeAsAny
+
+from crosstrait.errors import SettingsError, unknown
+from crosstrait.experiments.resolve import is_network, resolve_training
+from crosstrait.models.base import ModelConfig
+from crosstrait.models.registry import config_class, parse_model
+from crosstrait.settings import Settings
+from crosstrait.training.config import TrainConfig
+
+_MODEL_KEYS = ("type", "name", "traits", "tune", "train")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class ModelEntry(Settings):
+    """One ``[[model]]`` table, resolved.
+
+    Attributes
+    ----------
+    label
+        What the model is called in every table: its ``name``, or else its ``type``.
+    config
+        The model's own settings.
+    train
+        Everything about its training: the model's defaults, overridden by ``[train]``,
+        overridden by ``[model.train]``.
+    traits
+        The traits it is fitted on; None for all of the experiment.
+    tune
+        Whether a tuned experiment searches its settings.
+    fixed
+        Settings that the file gives and a search leaves alone; those of training start with
+        ``train.``.
+    """
+
+    label: str
+    config: SerializeAsAny[ModelConfig]
+    train: TrainConfig
+    traits: tuple[str, ...] | None = None
+    tune: bool = True
+    fixed: tuple[str, ...] = ()
+
+
+def read_models(problems: list[str], tables: Any, *, shared: Mapping[str, Any]) -> list[ModelEntry]:
+    """Return the models of ``tables``, and add what is wrong with them to ``problems``.
+
+    ``shared`` holds the training settings of ``[train]``.
+    """
+    if isinstance(tables, Mapping) or not isinstance(tables, list):
+        problems.append("models are given as [[model]] tables, in double brackets")
+        return []
+    if not tables:
+        problems.append("an experiment needs at least one [[model]] table")
+    entries: list[ModelEntry] = []
+    for number, table in enumerate(tables, start=1):
+        if not isinstance(table, Mapping):
+            problems.append(f"[[model]] {number} must be a table; got {table!r}")
+            continue
+        where = f"[[model]] {number} ({table.get('name', table.get('type', '?'))})"
+        try:
+            entries.append(_model(table, shared=shared, where=where))
+        except SettingsError as error:
+            problems.append(str(error))
+    protocols = {entry.label: entry.train.protocol for entry in entries}
+    if len(set(protocols.values())) > 1:
+        problems.append(
+            f"models are compared under one protocol; got {protocols}: set it in [train] only"
+        )
+    elif "complete-cases" in protocols.values() and any(entry.traits for entry in entries):
+        problems.append(
+            "with protocol = 'complete-cases' the traits of a model decide its test samples; give "
+            "traits in [data] only, so that all models are scored on the same"
+        )
+    labels = [entry.label for entry in entries]
+    for label in sorted({label for label in labels if labels.count(label) > 1}):
+        problems.append(
+            f"{labels.count(label)} [[model]] tables are called {label!r}; "
+            f'give each its own name = "..."'
+        )
+    return entries
+
+
+def _model(table: Mapping[str, Any], *, shared: Mapping[str, Any], where: str) -> ModelEntry:
+    problems: list[str] = []
+    settings = {key: value for key, value in table.items() if key not in _MODEL_KEYS[1:]}
+    label = table.get("name", table.get("type"))
+    if "name" in table and not (isinstance(label, str) and _LABEL.fullmatch(label)):
+        problems.append(
+            f"name = {label!r}: may hold letters, digits, '.', '_' and '-' and starts with a "
+            f"letter or digit, as it names folders"
+        )
+    try:
+        traits = trait_names(table.get("traits", "all"))
+    except ValueError as error:
+        problems.append(f"traits = {table['traits']!r}: {error}")
+    tune = table.get("tune", True)
+    if not isinstance(tune, bool):
+        problems.append(f"tune = {tune!r}: true or false, whether --tune searches its settings")
+    own = table.get("train", {})
+    if not isinstance(own, Mapping):
+        problems.append(f"train must be a table [model.train]; got {own!r}")
+        own = {}
+    config = None
+    try:
+        config = parse_model(_only_known(settings, problems), where=where)
+    except SettingsError as error:
+        problems.append(str(error).removeprefix(f"{where}: "))
+    if config is None:
+        attempt(problems, TrainConfig, own, "[model.train]")
+    else:
+        try:
+            _refuse_unread(config, own)
+            train = resolve_training(config, shared, own, where="[model.train]")
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems or config is None:
+        raise SettingsError(f"{where}: {'; '.join(problems)}")
+    return ModelEntry(
+        label=str(label),
+        config=config,
+        train=train,
+        traits=traits,
+        tune=tune,
+        fixed=(
+            *(key for key in settings if key != "type"),
+            *(f"train.{key}" for key in {**shared, **own}),
+        ),
+    )
+
+
+def _only_known(settings: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    """Drop unknown settings, each with a problem that also offers this table's own keys."""
+    if not isinstance(settings.get("type"), str):
+        return dict(settings)
+    known = {*config_class(settings["type"]).model_fields, *_MODEL_KEYS}
+    problems.extend(unknown("setting", key, sorted(known)) for key in settings if key not in known)
+    return {key: value for key, value in settings.items() if key in known}
+
+
+def _refuse_unread(config: ModelConfig, own: Mapping[str, Any]) -> None:
+    if is_network(config):
+        return
+    unread = sorted(set(own) - {"protocol"})
+    if unread:
+        raise SettingsError(
+            f"[model.train]: {config.type} fits itself and reads no training setting but "
+            f"'protocol'; remove {', '.join(unread)}"
+        )
+
+
+def trait_names(value: Any) -> Any:
+    """Check the setting ``traits``; "all" becomes None."""
+    if value == "all":
+        return None
+    if isinstance(value, str) or value == []:
+        raise ValueError('give a list of trait names, or "all"')
+    if isinstance(value, list) and len(set(map(str, value))) < len(value):
+        raise ValueError("a trait is named twice")
+    return value
+
+
+def attempt(problems: list[str], kind: type[Any], values: Mapping[str, Any], where: str) -> Any:
+    """Return the settings, or None after adding to ``problems`` what is wrong with them."""
+    try:
+        return kind.parse(values, where=where)
+    except SettingsError as error:
+        problems.append(str(error))
+        return None
