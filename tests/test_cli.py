@@ -21,6 +21,7 @@ COMMANDS = [
     "datasets",
     "fetch",
     "import",
+    "import-checkpoint",
     "inspect",
     "simulate",
     "run",
@@ -162,6 +163,14 @@ def test_the_report_is_written_again_from_the_tables(
     assert run_command(["report", str(tiny / "out")]) == 0
     assert page.read_bytes() == before
     assert str(page) in capsys.readouterr().out
+
+
+def test_a_single_run_has_a_report_of_its_own(tiny: Path) -> None:
+    run = next((tiny / "out" / "runs").glob("ridge-*"))
+    assert run_command(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "ridge is alone: mean R² " in page
+    assert run_command(["run", str(tiny / "tiny.toml"), "--out", str(tiny / "out")]) == 0
 
 
 def test_new_genotypes_are_predicted_into_a_table(

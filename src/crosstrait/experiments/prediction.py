@@ -94,6 +94,11 @@ def predict(
                 f"{aligned.n_unchecked} loci were matched by id alone, as their alleles are "
                 f"unknown on one side"
             ] = None
+    if all(one.scaler.is_identity for one in fitted):
+        notes[
+            "predictions are in standard deviations from the training mean: the model was "
+            "imported without a panel, which would tell the scales of its traits"
+        ] = None
     table = pd.DataFrame(total / len(fitted), columns=list(fitted[0].trait_names))
     table.insert(0, "sample", new.sample_id.tolist())
     return Prediction(table=table, n_runs=len(fitted), notes=tuple(notes))

@@ -108,7 +108,7 @@ def write_run(
     )
     fitted.save(folder)
     write_cells(cells, path=folder / CELLS)
-    write_text(folder / METRICS, _metrics_csv(fitted, observed, predicted))
+    write_text(folder / METRICS, metrics_csv(fitted, observed, predicted))
     write_json(
         folder / PROVENANCE,
         {
@@ -128,9 +128,10 @@ def write_run(
     )
 
 
-def _metrics_csv(
+def metrics_csv(
     fitted: Fitted, observed: NDArray[np.float64], predicted: NDArray[np.float64]
 ) -> str:
+    """Return ``metrics.csv`` of a model that predicted test samples (n, T); n may be 0."""
     by_trait = r2(observed, predicted=predicted)
     scored = by_trait[~np.isnan(by_trait)]
     error = fitted.scaler.scale(observed) - fitted.scaler.scale(predicted)

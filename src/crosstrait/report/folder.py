@@ -15,7 +15,11 @@ import pandas as pd
 from crosstrait.errors import DataError, StorageError
 from crosstrait.evaluation.cells import read_cells
 from crosstrait.evaluation.comparison import COMPARISON_COLUMNS
-from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS
+from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS, leaderboard
+from crosstrait.evaluation.scores import score
+from crosstrait.experiments.assemble import PREDICTIONS
+from crosstrait.experiments.cache import is_finished
+from crosstrait.experiments.run import CELLS
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "member")
 
@@ -29,7 +33,7 @@ class RunRecord:
     Attributes
     ----------
     model, replicate, fold, seed
-        Its place in the experiment.
+        Its place in the experiment; the seed of an imported model is not known.
     key
         Its run key, hexadecimal.
     train_seconds
@@ -43,7 +47,7 @@ class RunRecord:
     model: str
     replicate: int
     fold: int
-    seed: int
+    seed: int | None
     key: str
     train_seconds: float
     metrics: Mapping[str, float]
@@ -57,9 +61,10 @@ class RunFolder:
     Attributes
     ----------
     leaderboard, comparison
-        The tables of scores and of paired differences; the latter may be empty.
+        The tables of scores and of paired differences; the latter may be empty, and the former
+        of a run that was scored on nothing.
     experiment
-        ``experiment.json``; empty where the file is not there.
+        ``experiment.json``; empty where the file is not there. Of one run, what it says itself.
     """
 
     path: Path
@@ -69,15 +74,17 @@ class RunFolder:
 
     @classmethod
     def read(cls, path: Path) -> RunFolder:
-        """Read the folder.
+        """Read the folder of an experiment, or that of one finished run.
 
         Raises
         ------
         StorageError
-            If it has no ``leaderboard.csv``.
+            If it has no ``leaderboard.csv`` and is no finished run.
         DataError
             If a file does not hold what its name says.
         """
+        if is_finished(path):
+            return cls._of_run(path)
         leaderboard = _read_table(path / "leaderboard.csv", LEADERBOARD_COLUMNS)
         if leaderboard is None:
             raise StorageError(
@@ -96,11 +103,47 @@ class RunFolder:
             experiment=_read_json(path / "experiment.json"),
         )
 
+    @classmethod
+    def _of_run(cls, path: Path) -> RunFolder:
+        """Score the run alone; without test cells, as of an imported model, it has no score."""
+        about, config = _read_json(path / "provenance.json"), _read_json(path / "config.json")
+        label, train = about.get("label", path.name), config.get("train", {})
+        cells = read_cells(path / CELLS)
+        table = pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))
+        if len(cells):
+            costs = cells[["model", "replicate", "fold"]].drop_duplicates()
+            costs["train_seconds"] = float(about.get("train_seconds", math.nan))
+            table = leaderboard(score(cells), costs=costs)
+        settings = {
+            "name": path.resolve().name,
+            "model": config.get("model", {}),
+            "train": train,
+            "traits": ", ".join(config.get("trait_names", [])),
+            "checkpoint": about.get("checkpoint"),
+        }
+        run = {"model": label, "replicate": 0, "fold": 0, **about, "folder": "."}
+        return cls(
+            path=path,
+            leaderboard=table,
+            comparison=pd.DataFrame(columns=list(COMPARISON_COLUMNS)),
+            experiment={
+                "experiment": settings,
+                "protocol": train.get("protocol") if len(cells) else None,
+                "command": about.get("command"),
+                "written": about.get("finished"),
+                "runs": [run],
+                "versions": about.get("versions", {}),
+                "machine": about.get("machine", {}),
+            },
+        )
+
     @cached_property
     def cells(self) -> pd.DataFrame | None:
         """The predictions, None where the file is not there."""
-        path = self.path / "predictions.parquet"
-        return read_cells(path) if path.is_file() else None
+        for name in (PREDICTIONS, CELLS):
+            if (self.path / name).is_file():
+                return read_cells(self.path / name)
+        return None
 
     @cached_property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -146,7 +189,7 @@ def _read_run(path: Path, run: Mapping[str, Any]) -> RunRecord:
         model=str(run["model"]),
         replicate=int(run["replicate"]),
         fold=int(run["fold"]),
-        seed=int(run["seed"]),
+        seed=run.get("seed"),
         key=str(run["key"]),
         train_seconds=float(about.get("train_seconds", math.nan)),
         metrics=_read_metrics(folder / "metrics.csv"),

@@ -99,6 +99,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "title": _title(experiment),
         "version": __version__,
         "answer": answer,
+        "headline": answer.sentence if lines else _unscored(folder),
         "standings": lines,
         "axis": _axis(lines),
         "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
@@ -128,6 +129,11 @@ def _check_same_run(cells: pd.DataFrame, *, model: str, traits: list[str]) -> No
 
 def _title(experiment: Mapping[str, Any]) -> str:
     return str(experiment.get("experiment", {}).get("name") or "an experiment")
+
+
+def _unscored(folder: RunFolder) -> str:
+    models = " and ".join(dict.fromkeys(run.model for run in folder.runs))
+    return f"{models} has no score here: it was imported without a panel that could test it."
 
 
 def _units(experiment: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ def standings(leaderboard: pd.DataFrame, *, comparison: pd.DataFrame) -> list[St
         }
         for metric in leaderboard["metric"].unique()
     }
-    r2 = by_metric["r2"]
+    r2 = by_metric.get("r2", {})
     models = list(dict.fromkeys(leaderboard["model"]))
     all_traits = {trait for _, trait in r2} - {MEAN}
     best: str | None = None

@@ -69,6 +69,11 @@ class TraitScaler:
         sd = np.std(values, axis=0, where=measured)
         return cls(mean=mean, sd=sd)
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether scaling changes nothing, as where nobody knew the traits' units."""
+        return bool((self.mean == 0).all() and (self.sd == 1).all())
+
     def scale(self, trait_value: ArrayLike) -> Float64Array:
         """Return (n, T) standardised values; NaN stays NaN."""
         return (np.asarray(trait_value, dtype=np.float64) - self.mean) / self.sd
