@@ -70,8 +70,8 @@ def prepare(
 ) -> Prepared:
     """Select traits and samples, and learn coding and scaling on the training samples.
 
-    Pruning and the means that fill missing genotypes need no trait: they see all of
-    ``split.train``, whatever ``protocol`` drops.
+    Pruning, the means that fill missing genotypes and, as published, the scales of the traits see
+    all of ``split.train``, whatever ``protocol`` drops.
 
     Raises
     ------
@@ -87,6 +87,7 @@ def prepare(
     calls = panel["call_dosage"].values
     columns_used = None if prune_r is None else _pruned(panel, split, train, prune_r)
     encoder = learn_coding(panel, rows=train, columns=columns_used)
+    every = train
     if protocol == "complete-cases":
         whole = complete_cases(values)
         if whole[train].sum() < 2:
@@ -95,7 +96,7 @@ def prepare(
                 f"samples with all {len(names)} traits; use protocol = 'masked' or fewer traits"
             )
         train, validation = train[whole[train]], validation[whole[validation]]
-    scaler = TraitScaler.fit(values, rows=train, trait_names=names)
+    scaler = TraitScaler.fit(values, rows=every, trait_names=names)
     return Prepared(
         encoder=encoder,
         scaler=scaler,
