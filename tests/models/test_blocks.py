@@ -18,17 +18,17 @@ from crosstrait.models.blocks import (
     needs_shift,
     on_threads,
     parts_of_threads,
-    query_blocks,
+    row_blocks,
 )
 
 
-@given(n_loci=st.integers(1, 5000))
-def test_query_blocks_cover_the_loci_in_order(n_loci: int) -> None:
-    found = list(query_blocks(n_loci))
-    assert [i for block in found for i in range(n_loci)[block]] == list(range(n_loci))
-    sizes = {block.stop - block.start for block in found[:-1]} or {n_loci}
+@given(n_rows=st.integers(1, 5000), width=st.integers(1, 5000))
+def test_row_blocks_cover_the_rows_in_order(n_rows: int, width: int) -> None:
+    found = list(row_blocks(n_rows, width))
+    assert [i for block in found for i in range(n_rows)[block]] == list(range(n_rows))
+    sizes = {block.stop - block.start for block in found[:-1]} or {n_rows}
     assert len(sizes) == 1
-    assert max(sizes) * n_loci <= blocks._BLOCK + n_loci
+    assert max(sizes) * width <= blocks._BLOCK + width
 
 
 @given(n_heads=st.integers(1, 40), n_samples=st.integers(0, 100), threads=st.integers(1, 40))

@@ -1,4 +1,4 @@
-"""The halves of an encoder layer are those of PyTorch's."""
+"""An encoder layer is PyTorch's."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from crosstrait.models.encoder import (
     ATTENTION_WEIGHTS,
     FEEDFORWARD_WEIGHTS,
-    attention_half,
-    feedforward_half,
+    encoder_layer,
+    feed_forward,
 )
 from crosstrait.models.members import Dropout
 
@@ -56,8 +56,7 @@ def test_a_layer_of_members_is_pytorchs_layer_of_each() -> None:
     weights = stacked(made)
     assert set(weights) == {*ATTENTION_WEIGHTS, *FEEDFORWARD_WEIGHTS}
     tokens = torch.randn(M, B, L, D, requires_grad=True)
-    attended = attention_half(tokens, weights, n_heads=HEADS)
-    ours = feedforward_half(tokens, attended, weights, drop=Dropout(0.0))
+    ours = encoder_layer(tokens, weights, n_heads=HEADS, drop=Dropout(0.0))
     theirs = torch.stack([one(own) for one, own in zip(made, tokens, strict=True)])
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -76,8 +75,7 @@ def test_gradients_in_blocks_are_derivatives() -> None:
 
     def layer(tokens: Tensor, *own: Tensor) -> Tensor:
         named = dict(zip(names, own, strict=True))
-        attended = attention_half(tokens, named, n_heads=HEADS)
-        return feedforward_half(tokens, attended, named, drop=Dropout(0.0))
+        return encoder_layer(tokens, named, n_heads=HEADS, drop=Dropout(0.0))
 
     inputs = [part.requires_grad_() for part in (tokens, *weights.values())]
     assert torch.autograd.gradcheck(layer, inputs, fast_mode=True)
@@ -87,13 +85,13 @@ def test_gradients_in_blocks_are_derivatives() -> None:
 def test_dropout_acts_on_both_branches_and_the_hidden_units() -> None:
     weights = {name: weight.detach() for name, weight in stacked(layers()).items()}
     tokens, attended = torch.randn(M, B, L, D), torch.randn(M, B, L, D)
-    without = feedforward_half(tokens, attended, weights, drop=Dropout(0.0))
+    without = feed_forward(tokens, attended, weights, drop=Dropout(0.0))
     generators = [torch.Generator().manual_seed(m) for m in range(M)]
-    dropped = feedforward_half(tokens, attended, weights, drop=Dropout(0.5, generators))
+    dropped = feed_forward(tokens, attended, weights, drop=Dropout(0.5, generators))
     assert not torch.isclose(dropped, without).any(dim=-1).all()
     silent = {
         name: torch.zeros_like(weight) if "out" in name else weight
         for name, weight in weights.items()
     }
-    dropped = feedforward_half(tokens, attended, silent, drop=Dropout(0.5, generators))
+    dropped = feed_forward(tokens, attended, silent, drop=Dropout(0.5, generators))
     assert torch.equal(dropped, tokens)  # the residual stream itself is never dropped

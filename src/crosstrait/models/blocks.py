@@ -36,11 +36,11 @@ def in_blocks(tokens: Tensor, n_loci: int) -> bool:
     return plain and n_loci >= _FEWEST_LOCI
 
 
-def query_blocks(n_loci: int) -> Iterator[slice]:
-    """Yield blocks of queries, about equal, whose scores over all loci fit a cache."""
-    step = -(-n_loci // -(-(n_loci**2) // _BLOCK))
-    for first in range(0, n_loci, step):
-        yield slice(first, min(first + step, n_loci))
+def row_blocks(n_rows: int, width: int) -> Iterator[slice]:
+    """Yield blocks of rows, about equal, each of whose ``width`` values fit a cache."""
+    step = -(-n_rows // -(-(n_rows * width) // _BLOCK))
+    for first in range(0, n_rows, step):
+        yield slice(first, min(first + step, n_rows))
 
 
 def parts_of_threads(n_heads: int, n_samples: int) -> list[Part]:
@@ -122,6 +122,6 @@ class Scores:
 
     def weights(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield the softmax numerators (Q, L) of one block of queries after the other."""
-        for queries in query_blocks(len(self.query)):
+        for queries in row_blocks(len(self.query), len(self.key)):
             scores = product(self.query[queries], self.key.mT)
             yield queries, exp2_(scores, shift=self._shift)

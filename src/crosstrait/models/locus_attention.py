@@ -21,7 +21,7 @@ from crosstrait.models.blocks import (
     needs_shift,
     on_threads,
     parts_of_threads,
-    query_blocks,
+    row_blocks,
 )
 from crosstrait.models.products import first_order, product
 
@@ -140,7 +140,7 @@ class _Head:
 
     def weights(self, t: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Yield the softmax numerators (Q, L) of one block of queries after the other."""
-        for queries in query_blocks(len(t)):
+        for queries in row_blocks(len(t), len(t)):
             scores = torch.addcmul(self.u, self.A[queries], t[queries, None]).mul_(t)
             yield queries, exp2_(scores, shift=self.shift)
 

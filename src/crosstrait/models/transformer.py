@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from crosstrait.models.attention import layer_norm, scaled_tokens
 from crosstrait.models.base import ModelConfig
-from crosstrait.models.encoder import attention_half, feedforward_half
+from crosstrait.models.encoder import encoder_layer, feed_forward
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
 from crosstrait.models.products import linear
@@ -124,9 +124,9 @@ class Transformer(MemberNetwork):
             own = {name: weight[layer] for name, weight in by_layer.items()}
             if layer == 0:
                 attended, own = self._attention_to_loci(X, weights["embedding"], own)
+                tokens = feed_forward(tokens, attended, own, drop=drop)
             else:
-                attended = attention_half(tokens, own, n_heads=self.config.n_heads)
-            tokens = feedforward_half(tokens, attended, own, drop=drop)
+                tokens = encoder_layer(tokens, own, n_heads=self.config.n_heads, drop=drop)
         units = layer_norm(tokens, weights["final_norm_weight"], weights["final_norm_bias"])
         pooled = drop(units.mean(dim=2))  # (M, B, d)
         return linear(pooled, weights["readout_weight"], weights["readout_bias"])
@@ -134,7 +134,7 @@ class Transformer(MemberNetwork):
     def _attention_to_loci(
         self, X: Tensor, embedding: Tensor, own: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return `attention_half` of the first layer and the weights for the other half.
+        """Return the first layer's attention, and its weights for `feed_forward`.
 
         The bias of the values comes out of the softmax unchanged, and goes into the next bias.
         """
