@@ -302,6 +302,45 @@ def run(
 
 
 @app.command
+def runs(
+    folder: Path,
+    /,
+    *,
+    explain: Path | None = None,
+    prune: Annotated[bool, Parameter(negative="")] = False,
+    yes: Annotated[bool, Parameter(negative="")] = False,
+    set_: Changes = (),
+) -> None:
+    """List the finished runs of an experiment; explain what is missing; prune what is not used.
+
+    Parameters
+    ----------
+    folder
+        The folder of the experiment.
+    explain
+        An experiment file: say of each of its runs that is not finished in the folder which
+        setting or data sets it apart from the nearest run that is.
+    prune
+        Show damaged runs, runs that the folder's last experiment does not consist of, and what
+        unfinished ones left.
+    yes
+        With --prune, delete them.
+    set_
+        A setting of the experiment file; may be repeated.
+    """
+    from crosstrait.experiments import runs_command
+
+    if explain is not None:
+        lines = runs_command.explained(folder, file=explain, changes=set_)
+    elif prune:
+        lines = runs_command.pruned(folder, delete=yes)
+    else:
+        lines = runs_command.listing(folder)
+    for line in lines:
+        _say(line)
+
+
+@app.command
 def predict(
     run: Path,
     genotypes: str,

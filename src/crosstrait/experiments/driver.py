@@ -90,7 +90,7 @@ def run_experiment(
         check_optuna()
     make_folder(out)
     panel = load_panel(experiment.data.panel)
-    splits = _draw_splits(experiment, panel)
+    splits = draw_splits(experiment, panel)
     runs = plan(experiment, panel=panel, splits=splits)
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
@@ -192,7 +192,14 @@ def write_splits(splits: Sequence[Split], *, folder: Path) -> None:
             beside.replace(path)
 
 
-def _draw_splits(experiment: Experiment, panel: Panel) -> tuple[Split, ...]:
+def draw_splits(experiment: Experiment, panel: Panel) -> tuple[Split, ...]:
+    """Return the splits of an experiment.
+
+    Raises
+    ------
+    SettingsError
+        If one tests nothing.
+    """
     splits = tuple(draw(experiment.split, panel))
     if not all(split.test for split in splits):
         raise SettingsError("[split]: the split has no test samples, so nothing could be scored")

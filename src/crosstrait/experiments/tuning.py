@@ -78,23 +78,36 @@ def tune_runs(
     assert experiment.tune is not None
     searches = plan_searches(experiment, runs)
     failures = list(_carry_out(searches, at=at, engine=engine, console=console))
-    answered = {run.place: run for run in runs}
-    answered |= {failure.run.place: without_answer(failure.run) for failure in failures}
-    found: dict[tuple[str, int], list[Trial]] = {}
-    for search in searches:
-        trials = search.within_budget(read_trials(search_folder(search, at=at)))
-        best = best_of(trials)
-        found[search.first.label, search.first.fold] = trials
-        if best is not None and search.ended(trials):
-            answered |= {run.place: with_answer(run, dict(best.settings)) for run in search.runs}
+    found = {
+        (search.first.label, search.first.fold): search.within_budget(
+            read_trials(search_folder(search, at=at))
+        )
+        for search in searches
+    }
     folds = sorted({run.fold for run in runs})
     table = _table(experiment, found, folds=folds)
     write_text(out / TUNING, table.to_csv(index=False))
     return Tuned(
-        runs=list(answered.values()),
+        runs=answered(runs, searches=searches, at=at),
         failures=failures,
         notes=_notes(experiment, found, tune=experiment.tune),
     )
+
+
+def answered(runs: Sequence[Run], *, searches: Sequence[Search], at: Workplace) -> list[Run]:
+    """Return ``runs`` with the settings that ended searches chose.
+
+    Runs that wait for an unfinished or failed search get a key that no training has.
+    """
+    by_place = {run.place: run for run in runs}
+    for search in searches:
+        trials = search.within_budget(read_trials(search_folder(search, at=at)))
+        best = best_of(trials) if search.ended(trials) else None
+        for run in search.runs:
+            by_place[run.place] = (
+                without_answer(run) if best is None else with_answer(run, dict(best.settings))
+            )
+    return list(by_place.values())
 
 
 def _carry_out(
