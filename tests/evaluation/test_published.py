@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crosstrait.evaluation.published import published_r2
+from crosstrait.evaluation.published import published_means, published_r2
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,15 @@ def test_traits_average_to_the_mean_that_was_published(model: str, mean: float) 
     assert len(mine) == 18
     assert mine["trait"].is_unique
     assert mine["r2"].mean() == pytest.approx(mean, abs=0.0006)
+
+
+def test_the_table_of_means_agrees_with_the_traits() -> None:
+    means = published_means()
+    assert means["model"].tolist() == ["rijal", "rijal", "canonical", "transformer"]
+    by_trait = published_r2().groupby("model")["r2"].mean()
+    for model, mean in zip(means["model"], means["r2"], strict=True):
+        assert mean == pytest.approx(by_trait[model], abs=0.0006)
+    assert means["train_seconds"].dropna().tolist() == [167_400, 5_500, 24_200]
 
 
 def test_values_stand_at_their_traits() -> None:

@@ -209,6 +209,10 @@ def test_published_values_stand_beside_the_traits_of_the_same_name(
     assert "Beside published values" in text
     assert "10.1101/2025.04.11.648465" in text
     assert "published: 0.636" in text
+    # The mean over all 18 traits: the article's, and this folder's.
+    assert re.search(r"0\.619 .{0,30}± 0\.002.{0,40}<td>6.h.43.min</td><td>0\.[45]", text)
+    seven, _ = page(write_run_folder(tmp_path / "7", trait_names=traits[:7], n_samples=80))
+    assert "0.619" not in seven
     assert "Beside published values" not in usual[0]
 
 

@@ -5,7 +5,7 @@ from crosstrait.evaluation.cells import concat_cells, make_cells, read_cells, wr
 from crosstrait.evaluation.comparison import compare
 from crosstrait.evaluation.leaderboard import leaderboard
 from crosstrait.evaluation.metrics import pearson_r, r2, rmse
-from crosstrait.evaluation.published import published_r2
+from crosstrait.evaluation.published import published_means, published_r2
 from crosstrait.evaluation.scores import Scores, score
 from crosstrait.evaluation.trait_correlation import trait_correlations
 
@@ -18,6 +18,7 @@ __all__ = [
     "make_cells",
     "noise_ceiling",
     "pearson_r",
+    "published_means",
     "published_r2",
     "r2",
     "read_cells",

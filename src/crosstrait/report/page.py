@@ -18,6 +18,7 @@ from crosstrait.experiments.storage import write_text
 from crosstrait.report import numbers, plates
 from crosstrait.report.answer import find_answer
 from crosstrait.report.folder import RunFolder
+from crosstrait.report.reference import beside_published
 from crosstrait.report.standings import Standing, standings
 from crosstrait.report.style import BLUE, model_colours
 from crosstrait.report.svg import THEMED
@@ -108,7 +109,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "with_ceiling": any(math.isfinite(line.ceiling_share) for line in lines),
         "above_ceiling": _above_ceiling(leaderboard),
         "by_trait": _by_trait(rows, traits, [line.model for line in lines]),
-        "published": _published(leaderboard, rows),
+        "published": beside_published(leaderboard),
         "figures": figures,
         "runs": folder.runs,
         "experiment": experiment,
@@ -193,44 +194,6 @@ def _by_trait(
             }
         )
     return lines
-
-
-def _published(leaderboard: pd.DataFrame, rows: list[LeaderboardRow]) -> dict[str, Any] | None:
-    table = plates.known_traits(leaderboard)
-    if table is None:
-        return None
-    own = {(row.model, row.trait): row.mean for row in rows}
-    sources = table.drop_duplicates("model")
-    names = [str(name) for name in sources["model"]]
-    ours = {model for model, _ in own}
-    lines = [
-        {
-            "trait": trait,
-            "cells": [
-                value
-                for name, r2 in zip(part["model"], part["r2"], strict=True)
-                for value in (
-                    [float(r2), own.get((name, str(trait)), math.nan)]
-                    if name in ours
-                    else [float(r2)]
-                )
-            ],
-        }
-        for trait, part in table.groupby("trait", sort=False)
-    ]
-    columns = ("model", "source", "doi", "missing_rule")
-    return {
-        "headings": [
-            heading
-            for name in names
-            for heading in ([f"{name}, published"] + [f"{name}, here"] * (name in ours))
-        ],
-        "lines": lines,
-        "sources": [
-            dict(zip(columns, values, strict=True))
-            for values in sources[list(columns)].itertuples(index=False, name=None)
-        ],
-    }
 
 
 def _flat(settings: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -10,7 +10,6 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from crosstrait.evaluation.leaderboard import MEAN, leaderboard_rows
-from crosstrait.evaluation.published import published_r2
 from crosstrait.evaluation.trait_correlation import trait_correlations
 from crosstrait.report.answer import Answer
 from crosstrait.report.curves import best_epoch, learning_curves
@@ -19,6 +18,7 @@ from crosstrait.report.folder import RunRecord
 from crosstrait.report.frontier import frontier
 from crosstrait.report.maps import missing_map, observed_against_predicted, trait_correlation_map
 from crosstrait.report.numbers import count, fixed, share
+from crosstrait.report.reference import known_traits
 from crosstrait.report.style import MM
 from crosstrait.report.svg import inline_svg
 
@@ -66,13 +66,6 @@ def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
         )
     figure = r2_by_trait(leaderboard, published=published, width_mm=_PAGE_MM)
     return _plate(figure, "scores", "R² by trait", caption)
-
-
-def known_traits(leaderboard: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the published values of this leaderboard's traits, None if there are none."""
-    table = published_r2()
-    found = table[table["trait"].isin(set(leaderboard["trait"]))]
-    return found.reset_index(drop=True) if len(found) else None
 
 
 def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) -> list[Plate]:
