@@ -105,6 +105,12 @@ def test_a_panel_gives_loci_units_and_scores(weights: Path, tmp_path: Path) -> N
     np.testing.assert_allclose(fitted.scaler.mean, np.nanmean(values[train], axis=0))
     np.testing.assert_allclose(fitted.scaler.sd, np.nanstd(values[train], axis=0))
 
+    validation = split.rows(panel, "validation")
+    lower, upper = fitted.predict_interval(panel["call_dosage"].values[validation], level=0.5)
+    measured = ~np.isnan(values[validation])
+    inside = (lower <= values[validation]) & (values[validation] <= upper)
+    assert 0.5 <= inside[measured].mean() < 0.8
+
     test = split.rows(panel, "test")
     test = test[~np.isnan(values[test]).any(axis=1)]  # the published rule
     assert imported.n_cells == 3 * len(test)

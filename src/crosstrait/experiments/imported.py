@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from crosstrait.experiments.storage import file_digest, storage_errors, write_js
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.genotypes.loci import unplaced
 from crosstrait.genotypes.prune import prune_linked
+from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.published import PublishedModel, import_checkpoint
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.storage import check_target
@@ -88,7 +89,8 @@ def import_run(
     panel
         The panel that the checkpoint was trained on. Its loci, in their order, are those of the
         checkpoint; the means and standard deviations of its traits are those of the measured
-        training samples of its published split (`split.schemes.published`).
+        training samples of its published split (`split.schemes.published`), whose validation
+        samples tell how wrong predictions are.
     prune_r
         Where the panel still has its linked loci: keep those that the published pruning keeps,
         |r| at most this with every earlier kept one over training and validation samples.
@@ -124,6 +126,8 @@ def import_run(
         panel_digest="" if panel is None else str(panel.attrs["digest"]),
         split_digest="" if split is None else split.digest,
     )
+    if panel is not None and split is not None:
+        fitted = replace(fitted, errors=_validation_errors(fitted, panel, split))
     about = {
         "file": checkpoint.name,
         "sha256": file_digest(checkpoint),
@@ -244,6 +248,14 @@ def _values(panel: Panel, names: Sequence[str]) -> NDArray[np.float64]:
     known = [str(name) for name in panel["trait_name"].values]
     values: NDArray[np.float64] = panel["trait_value"].values[:, [known.index(n) for n in names]]
     return values
+
+
+def _validation_errors(fitted: Fitted, panel: Panel, split: Split) -> ErrorQuantiles:
+    """Return how wrong the model is on samples that it did not learn from, for intervals."""
+    rows = split.rows(panel, "validation")
+    X = fitted.encoder.encode(panel["call_dosage"].values, rows=rows)
+    observed = fitted.scaler.scale(_values(panel, fitted.trait_names)[rows])
+    return ErrorQuantiles.fit(observed - fitted.predict_coded(X))
 
 
 def _score(fitted: Fitted, folder: Path, *, panel: Panel | None, split: Split | None) -> int:
