@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from crosstrait.models.attention import attend, layer_norm, scaled_tokens
+from crosstrait.models import attention
+from crosstrait.models.attention import attend, layer_norm, pad_width, scaled_tokens
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.pooled_attention import attend_mean
 from crosstrait.models.registry import parse_model
@@ -182,3 +183,17 @@ def test_scaled_loci_are_the_layer_norm_of_the_tokens() -> None:
     torch.testing.assert_close(
         loadings.unsqueeze(-1) * loci.unsqueeze(1), F.layer_norm(tokens, (5,))
     )
+
+
+@pytest.mark.parametrize(("device", "width"), [("cpu", 16), ("cuda", 16), ("meta", 13)])
+def test_widths_are_filled_up_for_the_fused_kernels(
+    device: str, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        device = "meta"  # which has shapes and no values
+        monkeypatch.setitem(attention._VECTOR, "meta", attention._VECTOR["cuda"])
+    units = torch.ones(2, 3, 13, device=device)
+    padded = pad_width(units)
+    assert padded.shape == (2, 3, width)
+    if device != "meta":
+        assert padded.sum() == units.sum()

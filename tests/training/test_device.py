@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from crosstrait.errors import SettingsError
+from crosstrait.models.registry import parse_model
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.data import DeviceData
 from crosstrait.training.device import choose_device, uses_bf16
@@ -71,6 +72,14 @@ def test_activations_are_what_the_backward_pass_holds() -> None:
     # Linear keeps its input, Tanh its output, the second Linear the same output.
     network = nn.Sequential(nn.Linear(50, 200), nn.Tanh(), nn.Linear(200, 3))
     assert activation_bytes(network, n_loci=50) == 4 * (50 + 200)
+
+
+def test_activations_are_those_of_the_device_that_trains() -> None:
+    # With many loci a CPU makes most of them again, and an accelerator keeps them.
+    config = {"type": "transformer", "embedding_dim": 8, "n_heads": 2, "feedforward_dim": 16}
+    network = parse_model(config).build(n_loci=300, n_traits=2)
+    here = activation_bytes(network, n_loci=300)
+    assert activation_bytes(network.to("meta"), n_loci=300) > 2 * here > 0
 
 
 def test_as_many_members_train_together_as_memory_holds() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -64,11 +64,27 @@ class MemberNetwork(nn.Module, ABC):
         return forward_members([self], X.unsqueeze(0), generators=generators).squeeze(0)
 
 
+Named = Mapping[str, Tensor]
+RunMembers = Callable[[MemberNetwork, Sequence[Named], Tensor, Dropout], Tensor]
+
+
+def run_members(
+    network: MemberNetwork, parameters: Sequence[Named], X: Tensor, drop: Dropout
+) -> Tensor:
+    """Return `MemberNetwork.members_forward` with the parameters, by name, of M networks."""
+    if len(parameters) == 1:
+        weights = {name: weight.unsqueeze(0) for name, weight in parameters[0].items()}
+    else:
+        weights = {name: torch.stack([own[name] for own in parameters]) for name in parameters[0]}
+    return network.members_forward(weights, X, drop)
+
+
 def forward_members(
     modules: Sequence[nn.Module],
     X: Tensor,
     *,
     generators: Sequence[torch.Generator] | None = None,
+    run: RunMembers = run_members,
 ) -> Tensor:
     """Evaluate M networks of one architecture together.
 
@@ -85,6 +101,8 @@ def forward_members(
         Coded genotypes (M, B, L) in [-1, +1]: the batch of every network.
     generators
         M generators for the dropout masks, one a network.
+    run
+        `run_members` or its compiled form.
 
     Returns
     -------
@@ -96,10 +114,6 @@ def forward_members(
         return torch.stack([module(x) for module, x in zip(modules, X, strict=True)])
     if len(modules) != len(X):
         raise ValueError(f"{len(modules)} networks were given {len(X)} batches")
-    if len(modules) == 1:
-        weights = {name: weight.unsqueeze(0) for name, weight in first.named_parameters()}
-    else:
-        named = [dict(module.named_parameters()) for module in modules]
-        weights = {name: torch.stack([own[name] for own in named]) for name in named[0]}
+    parameters = [dict(module.named_parameters()) for module in modules]
     drop = Dropout(first.dropout if first.training else 0.0, generators)
-    return first.members_forward(weights, X, drop)
+    return run(first, parameters, X, drop)

@@ -24,18 +24,22 @@ def members_at_once(network: nn.Module, *, n_loci: int, batch: int, device: torc
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         total = memory * min(1.0, torch.get_num_threads() / (os.cpu_count() or 1))
-    return max(1, int(_SHARE * total / max(1, batch * activation_bytes(network, n_loci=n_loci))))
+    held = batch * activation_bytes(network.to(device), n_loci=n_loci)
+    return max(1, int(_SHARE * total / max(1, held)))
 
 
 def activation_bytes(network: nn.Module, *, n_loci: int) -> int:
-    """Return the memory that the backward pass of one sample holds on to, in bytes."""
-    weights = {p.untyped_storage().data_ptr() for p in network.parameters()}
+    """Return the memory that the backward pass of one sample holds on to, in bytes.
+
+    It depends on where the network lies: a CPU computes more of it again.
+    """
+    weights = {p.untyped_storage()._cdata for p in network.parameters()}
     held: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in weights:
-            held[storage.data_ptr()] = storage.nbytes()
+        if storage._cdata not in weights:
+            held[storage._cdata] = storage.nbytes()
         return tensor
 
     def give(tensor: Any) -> Any:

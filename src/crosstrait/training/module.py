@@ -12,8 +12,9 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from crosstrait.models.members import forward_members
+from crosstrait.models.members import RunMembers, forward_members, run_members
 from crosstrait.training.checkpoint import CheckpointFile, State, under
+from crosstrait.training.compiled import CompiledMembers, worth_compiling
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.data import DeviceData
 from crosstrait.training.loss import (
@@ -64,6 +65,9 @@ class JointTraining(LightningModule):
         self.next_step = 0
         self.n_batches = max(member.n_batches for member in members)
         self.steps = StepRecord(self.n_batches, len(members), device=data.X.device)
+        n_steps = self.n_batches * config.max_epochs
+        compiled = worth_compiling(members[0].network, device=data.X.device, n_steps=n_steps)
+        self._run: RunMembers = CompiledMembers() if compiled else run_members
         traits = [member.task.traits for member in members]
         every = tuple(range(data.Y.shape[1]))
         self._traits = (
@@ -265,6 +269,7 @@ class JointTraining(LightningModule):
             [member.network for member in members],
             X,
             generators=[member.generator for member in members],
+            run=self._run,
         )
         return prediction.float()
 
