@@ -13,7 +13,9 @@ from crosstrait.models.base import ModelConfig
 # who use it.
 _CONFIGS: dict[str, tuple[str, str]] = {
     "ridge": ("crosstrait.models.ridge", "RidgeConfig"),
+    "multi_gblup": ("crosstrait.models.multi_gblup", "MultiGblupConfig"),
     "lasso": ("crosstrait.models.lasso", "LassoConfig"),
+    "gp": ("crosstrait.models.gp", "GpConfig"),
     "trees": ("crosstrait.models.trees", "TreesConfig"),
     "residual": ("crosstrait.models.residual", "ResidualConfig"),
     "rijal": ("crosstrait.models.rijal", "RijalConfig"),
