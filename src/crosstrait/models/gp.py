@@ -12,14 +12,17 @@ from pydantic import Field
 from torch import Tensor
 
 from crosstrait.models.base import Array, Estimator, ModelConfig
-from crosstrait.models.gp_exact import blocks, solve
+from crosstrait.models.gp_exact import blocks, left_out_variances, solve, variances
+from crosstrait.models.gp_inducing import solve_inducing
 from crosstrait.models.gp_kernel import Kernel
 from crosstrait.models.gp_learning import learn_kernel
 
 Float64 = NDArray[np.float64]
+Rows = NDArray[np.intp]
 
 # Up to here double precision costs seconds; above, single gives the same predictions to 4 digits.
 _DOUBLE_PRECISION_SAMPLES = 4096
+_ANCHORS = 2000
 
 
 class GpConfig(ModelConfig):
@@ -31,11 +34,18 @@ class GpConfig(ModelConfig):
         Samples in each random subset that the kernel is learned from.
     steps
         Number of those subsets.
+    exact_up_to
+        Most samples of a trait that are conditioned on exactly, with N^2 numbers in memory: 2.5 GB
+        at the default, in single precision.
+    inducing
+        Genotypes that carry the predictions of a trait with more samples.
     """
 
     type: Literal["gp"] = "gp"
-    subset: int = Field(default=1500, ge=2)
-    steps: int = Field(default=120, ge=1)
+    subset: int = Field(default=1000, ge=2)
+    steps: int = Field(default=80, ge=1)
+    exact_up_to: int = Field(default=25_000, ge=1)
+    inducing: int = Field(default=8_000, ge=1)
 
     def build(self, *, n_loci: int, n_traits: int) -> GpEstimator:
         """Return the unfitted estimator."""
@@ -56,9 +66,11 @@ class GpEstimator(Estimator):
     mean
         (T,) :math:`\mu`, the mean of the samples that learned.
     basis
-        (N, L) coded genotypes that learned.
+        (M, L) coded genotypes that carry the predictions: the samples that learned.
+    carries
+        (T, M) which of them carry those of a trait.
     dual
-        (T, N) their weights: :math:`\hat y_t(x) = \mu_t + \sum_i k_t(x, x_i) \mathrm{dual}_{ti}`.
+        (T, M) their weights: :math:`\hat y_t(x) = \mu_t + \sum_i k_t(x, x_i) \mathrm{dual}_{ti}`.
 
     References
     ----------
@@ -72,7 +84,9 @@ class GpEstimator(Estimator):
         self.kernels = [Kernel(torch.zeros(n_loci)).requires_grad_(False) for _ in range(n_traits)]
         self.mean: Float64 = np.zeros(n_traits)
         self.basis: Array = np.zeros((0, n_loci), dtype=np.float32)
-        self.dual: Array = np.zeros((n_traits, 0), dtype=np.float32)
+        self.carries: NDArray[np.bool_] = np.zeros((n_traits, 0), dtype=bool)
+        self.dual: Float64 = np.zeros((n_traits, 0))
+        self.dtype = torch.float64
 
     @property
     def locus_weight(self) -> Float64:
@@ -93,48 +107,90 @@ class GpEstimator(Estimator):
     ) -> None:
         """Learn from training and validation samples together."""
         X, Y = np.concatenate([X, X_validation]), np.concatenate([Y, Y_validation])
-        self.basis = np.asarray(X, dtype=np.float32)
-        self.held_out = np.full(Y.shape, np.nan)
         double = len(X) <= _DOUBLE_PRECISION_SAMPLES
-        self.dual = np.zeros((Y.shape[1], len(X)), dtype=np.float64 if double else np.float32)
-        for kernel in self.kernels:
-            kernel.to(torch.float64 if double else torch.float32)
-        for t in range(Y.shape[1]):
+        self.dtype = torch.float64 if double else torch.float32
+        self.held_out = np.full(Y.shape, np.nan)
+        dual = np.zeros(Y.shape[::-1])
+        self.basis, self.carries = X, np.zeros(dual.shape, dtype=bool)
+        for t, kernel in enumerate(self.kernels):
+            kernel.to(self.dtype)
             rows = np.flatnonzero(~np.isnan(Y[:, t]))
             if not len(rows):
                 continue
-            y = Y[rows, t].astype(np.float64)
-            self.mean[t] = y.mean()
-            if np.ptp(y) == 0:
+            self.mean[t] = Y[rows, t].mean(dtype=np.float64)
+            if np.ptp(Y[rows, t]) == 0:
                 self.held_out[rows, t] = 0
                 continue
-            A = torch.from_numpy(X[rows].astype(self.dual.dtype))
-            target = torch.from_numpy((y - self.mean[t]).astype(self.dual.dtype))
+            A, y = self._tensor(X[rows]), self._tensor(Y[rows, t] - self.mean[t])
             self.kernels[t] = learn_kernel(
-                A, target, subset=self.config.subset, steps=self.config.steps, seed=seed
+                A, y, subset=self.config.subset, steps=self.config.steps, seed=seed
             )
-            learned = solve(self.kernels[t], A, target)
-            self.dual[t, rows] = learned.dual
-            self.held_out[rows, t] = learned.residual
+            basis = self._basis(rows, seed=seed)
+            self.carries[t, basis] = True
+            learned = (
+                solve(self.kernels[t], A, y)
+                if len(basis) == len(rows)
+                else solve_inducing(self.kernels[t], A, y, self._tensor(X[basis]))
+            )
+            dual[t, basis] = learned.dual
+            self.held_out[rows, t] = learned.residual / self._held_out_spread(t, rows)
+        used = self.carries.any(axis=0)
+        self.basis, self.carries, self.dual = X[used], self.carries[:, used], dual[:, used]
+
+    def _basis(self, rows: Rows, *, seed: int) -> Rows:
+        """Return which of a trait's samples are to carry its predictions."""
+        if len(rows) <= self.config.exact_up_to:
+            return rows
+        size = min(self.config.inducing, self.config.exact_up_to)
+        return np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
 
     def predict(self, X: Array) -> Float64:
         """Return predictions (n, T) for coded genotypes (n, L)."""
         predicted = np.tile(self.mean, (len(X), 1))
         for t, kernel in enumerate(self.kernels):
-            rows = np.flatnonzero(self.dual[t])
-            basis, dual = self._tensor(self.basis[rows]), torch.from_numpy(self.dual[t, rows])
-            for part in blocks(len(X), len(rows)):
+            rows = self.carries[t]
+            basis, dual = self._tensor(self.basis[rows]), self._tensor(self.dual[t, rows])
+            for part in blocks(len(X), len(basis)):
                 predicted[part, t] += (kernel(self._tensor(X[part]), basis) @ dual).numpy()
         return predicted
 
-    def _tensor(self, X: Array) -> Tensor:
-        return torch.from_numpy(np.asarray(X, dtype=self.dual.dtype))
+    def spread(self, X: Array) -> Float64:
+        """Return the standard deviation (n, T) that the model expects of new measurements.
+
+        Given at most 2,000 samples, evenly chosen: the factor of all is not kept, and on real
+        crosses the deviations given all are nearly proportional.
+        """
+        spread = np.ones((len(X), len(self.kernels)))
+        for t, kernel in enumerate(self.kernels):
+            given = self._tensor(self.basis[self._anchors(t)])
+            if len(given):
+                spread[:, t] = variances(kernel, self._tensor(X), given=given).sqrt().numpy()
+        return spread
+
+    def _anchors(self, t: int) -> Rows:
+        """Return the rows of ``basis`` that trait t's spread is conditioned on."""
+        rows = np.flatnonzero(self.carries[t])
+        return rows[:: -(-len(rows) // _ANCHORS) or 1]
+
+    def _held_out_spread(self, t: int, rows: Rows) -> Float64:
+        """Return what ``spread`` would say of samples, had they not been learned from."""
+        anchors = self._anchors(t)
+        own = np.isin(rows, anchors, assume_unique=True)
+        found = np.empty(len(rows))
+        given = self._tensor(self.basis[anchors])
+        found[own] = left_out_variances(self.kernels[t], given)
+        found[~own] = variances(self.kernels[t], self._tensor(self.basis[rows[~own]]), given=given)
+        return np.sqrt(found)
+
+    def _tensor(self, values: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.dtype)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return ``mean``, ``basis``, ``dual`` and the kernels' parameters, stacked."""
         state: dict[str, NDArray[Any]] = {
             "mean": self.mean,
             "basis": self.basis,
+            "carries": self.carries.astype(np.uint8),
             "dual": self.dual,
         }
         tensors = [kernel.state_dict() for kernel in self.kernels]
@@ -145,12 +201,14 @@ class GpEstimator(Estimator):
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what ``state`` returned."""
         self.mean, self.basis, self.dual = state["mean"], state["basis"], state["dual"]
+        self.carries = state["carries"].astype(bool)
         kernel_state = {
             name.removeprefix("kernel."): torch.from_numpy(np.array(array))
             for name, array in state.items()
             if name.startswith("kernel.")
         }
+        self.dtype = kernel_state["log_noise"].dtype
         for t, kernel in enumerate(self.kernels):
-            kernel.to(kernel_state["log_noise"].dtype)
+            kernel.to(self.dtype)
             kernel.load_state_dict({name: array[t] for name, array in kernel_state.items()})
             kernel.requires_grad_(False)

@@ -26,9 +26,10 @@ class Posterior:
     ----------
     dual
         (N,) weights: a genotype x is predicted as sum_i k(x, x_i) dual_i.
-    residual, variance
-        (N,) of each sample, predicted from the other N - 1: the error, observed less predicted,
-        and the variance that the model expects of it, noise included.
+    residual
+        (N,) error of each sample, observed less predicted from the other N - 1.
+    variance
+        (N,) the variance that the model expects of those errors.
     """
 
     dual: NDArray[Any]
@@ -52,33 +53,73 @@ def solve(kernel: Kernel, A: Tensor, y: Tensor) -> Posterior:
     ----------
     Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, equations 2.25 and 5.12.
     """
-    factor = factorise(kernel, A)
-    solve_factored, invert = linalg.get_lapack_funcs(("potrs", "trtri"), (factor,))
-    dual, _ = solve_factored(factor.T, y.numpy(), lower=0)
-    invert(factor.T, lower=0, overwrite_c=1)
-    precision = np.zeros(len(factor), dtype=factor.dtype)
-    for rows in blocks(len(factor), len(factor)):
-        stop = rows.stop
-        part = np.tril(factor[rows, :stop], k=rows.start)
-        precision[:stop] += np.einsum("ij,ij->j", part, part)
+    factor = factorise(kernel, A, noise=kernel.log_noise.exp())
+    (potrs,) = linalg.get_lapack_funcs(("potrs",), (factor,))
+    dual, _ = potrs(factor.T, y.numpy(), lower=0)
+    precision = _inverse_diagonal(factor)
     return Posterior(dual=dual, residual=dual / precision, variance=1 / precision)
 
 
-def factorise(kernel: Kernel, A: Tensor) -> NDArray[Any]:
+def left_out_variances(kernel: Kernel, A: Tensor) -> NDArray[Any]:
+    """Return the variance (N,) of a new measurement of each sample, given the other N - 1."""
+    variance: NDArray[Any] = 1 / _inverse_diagonal(
+        factorise(kernel, A, noise=kernel.log_noise.exp())
+    )
+    return variance
+
+
+def variances(kernel: Kernel, A: Tensor, *, given: Tensor) -> Tensor:
+    """Return the variances (n,) of new measurements of genotypes A (n, L).
+
+    Given measurements of genotypes ``given`` (m, L); Rasmussen and Williams' equation 2.26, noise
+    added.
+    """
+    noise = kernel.log_noise.exp()
+    factor = torch.from_numpy(factorise(kernel, given, noise=noise)).tril_()
+    found = kernel.diagonal(A) + noise
+    for rows in blocks(len(A), len(given)):
+        explained = torch.linalg.solve_triangular(factor, kernel(given, A[rows]), upper=False)
+        found[rows] -= (explained**2).sum(dim=0)
+    return found
+
+
+def factorise(kernel: Kernel, A: Tensor, *, noise: Tensor) -> NDArray[Any]:
     """Return the Cholesky factor (N, N) of K + noise; above its diagonal stands anything."""
     n = len(A)
     covariance = torch.empty(n, n, dtype=A.dtype)
-    with torch.no_grad():
-        for rows in blocks(n, n):
-            covariance[rows, : rows.stop] = kernel(A[rows], A[: rows.stop])
-        covariance.diagonal().add_(kernel.log_noise.exp())
-    matrix: NDArray[Any] = covariance.numpy()
+    for rows in blocks(n, n):
+        covariance[rows, : rows.stop] = kernel(A[rows], A[: rows.stop])
+    covariance.diagonal().add_(noise)
+    return cholesky_in_place(covariance.numpy())
+
+
+def _inverse_diagonal(factor: NDArray[Any]) -> NDArray[Any]:
+    """Return the diagonal (N,) of the inverse of what was factorised, and lose the factor."""
+    n = len(factor)
+    (trtri,) = linalg.get_lapack_funcs(("trtri",), (factor,))
+    trtri(factor.T, lower=0, overwrite_c=1)
+    diagonal = np.zeros(n, dtype=factor.dtype)
+    for rows in blocks(n, n):
+        part = np.tril(factor[rows, : rows.stop], k=rows.start)
+        diagonal[: rows.stop] += np.einsum("ij,ij->j", part, part)
+    return diagonal
+
+
+def cholesky_in_place(matrix: NDArray[Any]) -> NDArray[Any]:
+    """Overwrite the lower triangle of a symmetric matrix by its factor; the rest is not read.
+
+    Raises
+    ------
+    TrainingError
+        If it is not positive definite in its precision.
+    """
     (potrf,) = linalg.get_lapack_funcs(("potrf",), (matrix,))
-    # LAPACK counts by columns: the transpose needs no copy.
+    # LAPACK counts by columns: the transpose of rows needs no copy.
     _, info = potrf(matrix.T, lower=0, clean=0, overwrite_a=1)
     if info:
         raise TrainingError(
-            f"gp: the covariance of {n} samples is not positive definite in {A.dtype}"
+            f"gp: the covariance of {len(matrix)} samples is not positive definite in "
+            f"{matrix.dtype}; are there traits on a scale far from 1?"
         )
     return matrix
 

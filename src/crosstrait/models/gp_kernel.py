@@ -51,6 +51,10 @@ class Kernel(nn.Module):
         linear = (A * self.log_linear.exp()) @ B.T
         return linear + self.interactions(A, B)
 
+    def diagonal(self, A: Tensor) -> Tensor:
+        """Return the prior variances (n,) of genotypes (n, L)."""
+        return (A * A) @ self.log_linear.exp() + self.log_variance.exp()
+
     def interactions(self, A: Tensor, B: Tensor) -> Tensor:
         """Return the second term alone."""
         weight, curve = self.log_weight.exp() / 4, self.curve_sign * self.log_curve.exp() / 2

@@ -8,7 +8,7 @@ from scipy import linalg
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
-from crosstrait.errors import TrainingError
+from crosstrait.models.gp_exact import cholesky_in_place
 from crosstrait.models.gp_kernel import Kernel
 
 _LEARNING_RATE = 0.1
@@ -72,12 +72,10 @@ def _slope(covariance: Tensor, y: Tensor, *, noise: float) -> Tensor:
     """Return the derivative (n, n) of the mean negative log likelihood by the covariance."""
     matrix = covariance.numpy().copy()
     matrix[np.diag_indices_from(matrix)] += noise
-    potrf, potri = linalg.get_lapack_funcs(("potrf", "potri"), (matrix,))
-    factor, info = potrf(matrix.T, lower=0, clean=0, overwrite_a=1)
-    if info:
-        raise TrainingError(f"gp: the covariance of {len(y)} samples is not positive definite")
-    potri(factor, lower=0, overwrite_c=1)
-    inverse = torch.from_numpy(matrix).tril_()
+    factor = cholesky_in_place(matrix)
+    (potri,) = linalg.get_lapack_funcs(("potri",), (factor,))
+    potri(factor.T, lower=0, overwrite_c=1)
+    inverse = torch.from_numpy(factor).tril_()
     inverse = inverse + inverse.tril(-1).T
     dual = inverse @ y
     return torch.addr(inverse, dual, dual, alpha=-1).mul_(0.5 / len(y))
