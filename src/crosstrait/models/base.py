@@ -74,9 +74,6 @@ class ModelConfig(Settings):
 
     type: str
 
-    single_trait: ClassVar[bool] = False
-    """Whether one network serves one trait; ``fit`` then trains one a trait."""
-
     deterministic: ClassVar[bool] = False
     """Whether the seed changes nothing, so that replicates would be copies."""
 
@@ -85,6 +82,11 @@ class ModelConfig(Settings):
 
     search_space: ClassVar[SearchSpace] = {}
     """What ``crosstrait run --tune`` searches; empty for a model that tunes itself in ``fit``."""
+
+    @property
+    def single_trait(self) -> bool:
+        """Whether one network serves one trait; ``fit`` then trains one a trait."""
+        return False
 
     @abstractmethod
     def build(self, *, n_loci: int, n_traits: int) -> nn.Module | Estimator:

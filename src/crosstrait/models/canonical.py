@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from crosstrait.models.attention import attend, layer_norm, scaled_tokens
 from crosstrait.models.base import ModelConfig
-from crosstrait.models.locus_attention import attend_loci
+from crosstrait.models.canonical_layer import CanonicalLayer
 from crosstrait.models.members import Dropout, MemberNetwork
-from crosstrait.models.pooled_attention import attend_mean
 from crosstrait.models.products import linear
 from crosstrait.models.search_space import NETWORK_TRAINING, Choice, Real, SearchSpace, Whole
 
@@ -21,30 +19,49 @@ from crosstrait.models.search_space import NETWORK_TRAINING, Choice, Real, Searc
 class CanonicalConfig(ModelConfig):
     """Single-head attention over loci for all traits at once.
 
+    The defaults are the published model. Its settings lead, one change at a time, from `rijal`
+    (``bias = "column"``, ``readout = "locus"``, ``per_trait``) to nearly a transformer layer.
+
     Attributes
     ----------
     embedding_dim
         Width d of a locus token.
     n_layers
         Attention layers, each with its own query, key and value maps.
+    learned_embedding
+        Learn the locus embedding; otherwise it stays the random numbers that it started as.
+    bias
+        ``linear``: each map has a bias; ``column``: none has, and the last component of every
+        token is the constant 1, as in `rijal`.
     scaled_attention
         Divide the scores by sqrt(d).
     layer_norm
-        Normalise the tokens before each attention.
+        Normalise the tokens before each attention and feed-forward.
     skip_connections
-        Add a layer's input to its output, from the second layer on.
+        Add a layer's input to its output, from the second layer on, and in feed-forwards.
+    feedforward_dim
+        Hidden units of a ReLU feed-forward after each attention; 0 is none.
+    readout
+        ``mean``: a linear map of the mean token; ``locus``: every locus has its own weights.
+    per_trait
+        One network a trait, as `rijal`, not one for all traits.
     dropout
-        Share of the pooled units dropped in training.
+        Share of the units that the readout reads dropped in training.
     init_scale
-        Standard deviation of the initial embedding and attention weights.
+        Standard deviation of the initial embedding, attention weights and per-locus readout.
     """
 
     type: Literal["canonical"] = "canonical"
     embedding_dim: int = Field(default=128, ge=1)
     n_layers: int = Field(default=3, ge=1)
+    learned_embedding: bool = True
+    bias: Literal["linear", "column"] = "linear"
     scaled_attention: bool = False
     layer_norm: bool = False
     skip_connections: bool = False
+    feedforward_dim: int = Field(default=0, ge=0)
+    readout: Literal["mean", "locus"] = "mean"
+    per_trait: bool = False
     dropout: float = Field(default=0.0, ge=0, lt=1)
     init_scale: float = Field(default=0.03, gt=0)
 
@@ -63,6 +80,22 @@ class CanonicalConfig(ModelConfig):
         **NETWORK_TRAINING,
     }
 
+    @model_validator(mode="after")
+    def _the_column_stays_constant(self) -> Self:
+        if self.bias == "column" and self.layer_norm:
+            raise ValueError(
+                "layer_norm = true would rescale the constant component that bias = 'column' "
+                "relies on; use bias = 'linear'"
+            )
+        if self.bias == "column" and self.embedding_dim < 2:
+            raise ValueError("bias = 'column' takes one of embedding_dim = 1 components; use 2")
+        return self
+
+    @property
+    def single_trait(self) -> bool:
+        """Whether one network serves one trait."""
+        return self.per_trait
+
     def build(self, *, n_loci: int, n_traits: int) -> Canonical:
         """Return the untrained network, (B, n_loci) -> (B, n_traits)."""
         return Canonical(self, n_loci=n_loci, n_traits=n_traits)
@@ -73,9 +106,10 @@ class Canonical(MemberNetwork):
 
     With g (L,) the coded genotypes and E (L, d) the locus embedding::
 
-        X_i = g_i E_i
+        X_i = g_i E_i                               or [g_i E_i, 1] with ``bias = "column"``
         X <- [X +] softmax(s (N Wq + bq)(N Wk + bk)^T) (N Wv + bv)     N = X or its layer norm
-        y = dropout(mean_i X_i) W + b
+        X <- [X +] relu(N W1 + b1) W2 + b2                  with ``feedforward_dim``
+        y = dropout(mean_i X_i) W + b               or dropout(X) . W + b, W (L, d, T)
 
     where s is 1, or 1 / sqrt(d) with ``scaled_attention``, and the skip is off by default.
     """
@@ -84,85 +118,57 @@ class Canonical(MemberNetwork):
         super().__init__()
         self.config = config
         self.dropout = config.dropout
-        n, d = config.n_layers, config.embedding_dim
+        n, d, hidden = config.n_layers, config.embedding_dim, config.feedforward_dim
+        column = config.bias == "column"
 
         def normal(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape).normal_(0, config.init_scale))
 
-        self.embedding = normal(n_loci, d)
+        def uniform(*shape: int, inputs: int) -> nn.Parameter:
+            bound = inputs**-0.5
+            return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+        self.embedding = normal(n_loci, d - column).requires_grad_(config.learned_embedding)
         for name in ("query", "key", "value"):
             self.register_parameter(f"{name}_weight", normal(n, d, d))
-            self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(n, d)))
+            if not column:
+                self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(n, d)))
+        if hidden:
+            self.feedforward_in_weight = uniform(n, d, hidden, inputs=d)
+            self.feedforward_in_bias = uniform(n, hidden, inputs=d)
+            self.feedforward_out_weight = uniform(n, hidden, d, inputs=hidden)
+            self.feedforward_out_bias = uniform(n, d, inputs=hidden)
         if config.layer_norm:
-            self.norm_weight = nn.Parameter(torch.ones(n, d))
-            self.norm_bias = nn.Parameter(torch.zeros(n, d))
-        self.readout_weight = nn.Parameter(torch.empty(d, n_traits).uniform_(-(d**-0.5), d**-0.5))
-        self.readout_bias = nn.Parameter(torch.empty(n_traits).uniform_(-(d**-0.5), d**-0.5))
+            for name in ("norm", "feedforward_norm") if hidden else ("norm",):
+                self.register_parameter(f"{name}_weight", nn.Parameter(torch.ones(n, d)))
+                self.register_parameter(f"{name}_bias", nn.Parameter(torch.zeros(n, d)))
+        self._by_layer = tuple(name for name, _ in self.named_parameters())[1:]
+        if config.readout == "locus":
+            self.readout_weight = normal(n_loci, d, n_traits)
+            self.readout_bias = normal(n_traits)
+        else:
+            self.readout_weight = uniform(d, n_traits, inputs=d)
+            self.readout_bias = uniform(n_traits, inputs=d)
 
     def members_forward(self, weights: Mapping[str, Tensor], X: Tensor, drop: Dropout) -> Tensor:
         """Return the outputs (M, B, T)."""
-        names = [name for name in weights if name.startswith(("query", "key", "value", "norm"))]
-        by_layer = zip(*(weights[name].unbind(1) for name in names), strict=True)
+        by_layer = zip(*(weights[name].unbind(1) for name in self._by_layer), strict=True)
         first, *others = (
-            _Layer(self.config, dict(zip(names, own, strict=True))) for own in by_layer
+            CanonicalLayer(self.config, dict(zip(self._by_layer, own, strict=True)))
+            for own in by_layer
         )
         tokens = first.of_loci(X, weights["embedding"])  # (M, B, L, d)
         for layer in others[:-1]:
             tokens = layer.of_tokens(tokens)
+        bias = weights["readout_bias"]
+        if "key_bias" in weights:
+            # A bias of the keys adds a constant to all scores of a query, which no softmax
+            # shows; the layers leave it out, and here it gets its zero gradient.
+            bias = bias + 0.0 * weights["key_bias"].sum((1, 2)).unsqueeze(-1)
+        if self.config.readout == "locus":
+            for layer in others[-1:]:
+                tokens = layer.of_tokens(tokens)
+            readout = weights["readout_weight"].flatten(1, 2)  # (M, L d, T)
+            return linear(drop(tokens).flatten(2), readout, bias)
         pooled = others[-1].pooled(tokens) if others else tokens.mean(dim=2)  # (M, B, d)
-        # A bias of the keys adds a constant to all scores of a query, which no softmax shows; it
-        # is left out above and gets its zero gradient here.
-        bias = weights["readout_bias"] + 0.0 * weights["key_bias"].sum((1, 2)).unsqueeze(-1)
         return linear(drop(pooled), weights["readout_weight"], bias)
-
-
-class _Layer:
-    """One attention layer of M members: weights (M, d, d) and biases (M, d) by name."""
-
-    def __init__(self, config: CanonicalConfig, weights: Mapping[str, Tensor]) -> None:
-        self.config = config
-        self.weights = weights
-        self.scale = config.embedding_dim**-0.5 if config.scaled_attention else 1.0
-        # (x Wq + bq)(y Wk)^T = (x Wq Wk^T + bq Wk^T) y^T: the keys are the tokens themselves.
-        key = weights["key_weight"].mT
-        self.query_weight = weights["query_weight"] @ key
-        self.query_bias = (weights["query_bias"].unsqueeze(1) @ key).squeeze(1)
-        self.value_weight, self.value_bias = weights["value_weight"], weights["value_bias"]
-
-    def of_loci(self, X: Tensor, embedding: Tensor) -> Tensor:
-        """Return the tokens (M, B, L, d) after this layer as the first one, without skip."""
-        loadings, loci, query_bias, value_bias = X, embedding, self.query_bias, self.value_bias
-        if self.config.layer_norm:
-            loadings, loci = scaled_tokens(X, embedding)
-            loci = loci * self.weights["norm_weight"].unsqueeze(1)
-            constant = self.weights["norm_bias"]
-            query_bias = linear(constant, self.query_weight, self.query_bias)
-            value_bias = linear(constant, self.value_weight, self.value_bias)
-        tokens = attend_loci(
-            loadings,
-            (loci @ self.query_weight).unsqueeze(1),
-            loci.unsqueeze(1),
-            (loci @ self.value_weight).unsqueeze(1),
-            query_bias.unsqueeze(1),
-            scale=self.scale,
-        )
-        return tokens + value_bias[:, None, None]
-
-    def of_tokens(self, tokens: Tensor) -> Tensor:
-        """Return the tokens (M, B, L, d) after this layer."""
-        units, query = self._units_and_query(tokens)
-        value = linear(units, self.value_weight, self.value_bias)
-        attended = attend(query, units, value, scale=self.scale)
-        return tokens + attended if self.config.skip_connections else attended
-
-    def pooled(self, tokens: Tensor) -> Tensor:
-        """Return the mean over loci (M, B, d) of the tokens after this layer."""
-        units, query = self._units_and_query(tokens)
-        pooled = attend_mean(query, units, units, scale=self.scale)
-        attended = linear(pooled, self.value_weight, self.value_bias)
-        return tokens.mean(dim=2) + attended if self.config.skip_connections else attended
-
-    def _units_and_query(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        if self.config.layer_norm:
-            tokens = layer_norm(tokens, self.weights["norm_weight"], self.weights["norm_bias"])
-        return tokens, linear(tokens, self.query_weight, self.query_bias)

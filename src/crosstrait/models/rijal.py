@@ -36,7 +36,6 @@ class RijalConfig(ModelConfig):
     n_layers: int = Field(default=3, ge=1)
     init_scale: float = Field(default=0.03, gt=0)
 
-    single_trait: ClassVar[bool] = True
     train_defaults: ClassVar[Mapping[str, Any]] = {
         "max_epochs": 200,
         "batch_size": 64,
@@ -48,6 +47,11 @@ class RijalConfig(ModelConfig):
         "n_layers": Whole(low=1, high=4),
         **NETWORK_TRAINING,
     }
+
+    @property
+    def single_trait(self) -> bool:
+        """True: a rijal network predicts one trait."""
+        return True
 
     def build(self, *, n_loci: int, n_traits: int = 1) -> Rijal:
         """Return the untrained network, (B, n_loci) -> (B, 1)."""
