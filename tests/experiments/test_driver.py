@@ -220,7 +220,10 @@ def test_an_engine_that_is_not_there_is_refused(name: str, workers: int, part: s
     assert part in str(caught.value)
 
 
-@pytest.mark.parametrize(("protocol", "whole_only"), [("masked", False), ("complete-cases", True)])
+@pytest.mark.parametrize(
+    ("protocol", "whole_only"),
+    [("masked", False), ("complete-training", False), ("complete-cases", True)],
+)
 def test_the_protocol_decides_which_test_cells_are_scored(
     tmp_path: Path, protocol: str, whole_only: bool
 ) -> None:

@@ -217,6 +217,8 @@ def test_complete_cases_drops_samples_with_any_missing_selected_trait() -> None:
         np.testing.assert_array_equal(fitted.scaler.mean, np.nanmean(VALUES[:55], axis=0))
         assert not np.array_equal(fitted.encoder.mean, by_hand.encoder.mean)
         assert_same(fitted, by_hand, rtol=0.2, atol=0.5)
+        in_training = fit(model, PANEL, SPLIT, train={**SHORT, "protocol": "complete-training"})
+        assert_same(in_training, fitted, rtol=1e-6)
     one_trait = fit("ridge", PANEL, SPLIT, traits=["heat"], train=train)
     masked = fit("ridge", PANEL, SPLIT, traits=["heat"])
     assert_same(one_trait, masked, rtol=1e-6)

@@ -69,9 +69,10 @@ def read_models(problems: list[str], tables: Any, *, shared: Mapping[str, Any]) 
         except SettingsError as error:
             problems.append(str(error))
     protocols = {entry.label: entry.train.protocol for entry in entries}
-    if len(set(protocols.values())) > 1:
+    if "complete-cases" in protocols.values() and len(set(protocols.values())) > 1:
         problems.append(
-            f"models are compared under one protocol; got {protocols}: set it in [train] only"
+            f"models are compared on the same cells; got {protocols}: set 'complete-cases' in "
+            f"[train] for all, or 'complete-training' for those that learn from whole samples"
         )
     elif "complete-cases" in protocols.values() and any(entry.traits for entry in entries):
         problems.append(

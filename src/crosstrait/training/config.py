@@ -17,6 +17,8 @@ class TrainConfig(Settings):
     protocol
         ``masked``: a missing trait costs its cell. ``complete-cases``: the published rule, any
         sample with a missing selected trait is dropped, in training and in test.
+        ``complete-training``: it is dropped in training and validation, and scored like any other,
+        so that the model can be compared with masked ones.
     max_epochs, batch_size, micro_batch_size
         Passes over the training samples; samples a step; samples a forward pass (0: the whole
         batch), gradients being accumulated to the same step.
@@ -41,7 +43,7 @@ class TrainConfig(Settings):
         ``auto``: a GPU where there is one.
     """
 
-    protocol: Literal["masked", "complete-cases"] = "masked"
+    protocol: Literal["masked", "complete-training", "complete-cases"] = "masked"
     max_epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=64, ge=1)
     micro_batch_size: int = Field(default=0, ge=0)

@@ -88,11 +88,11 @@ def prepare(
     columns_used = None if prune_r is None else _pruned(panel, split, train, prune_r)
     encoder = learn_coding(panel, rows=train, columns=columns_used)
     every = train
-    if protocol == "complete-cases":
+    if protocol != "masked":
         whole = complete_cases(values)
         if whole[train].sum() < 2:
             raise DataError(
-                f"protocol = 'complete-cases' leaves {whole[train].sum()} of {len(train)} training "
+                f"protocol = {protocol!r} leaves {whole[train].sum()} of {len(train)} training "
                 f"samples with all {len(names)} traits; use protocol = 'masked' or fewer traits"
             )
         train, validation = train[whole[train]], validation[whole[validation]]
