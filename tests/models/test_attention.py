@@ -15,6 +15,7 @@ from crosstrait.models import attention
 from crosstrait.models.attention import attend, layer_norm, pad_width, scaled_tokens
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.pooled_attention import attend_mean
+from crosstrait.models.pooled_norm import mean_norm
 from crosstrait.models.registry import parse_model
 
 M, B, H, L, D, W = 2, 3, 2, 23, 5, 4
@@ -49,6 +50,17 @@ def mean_by_definition(query: Tensor, key: Tensor, value: Tensor, *, scale: floa
     return by_definition(query, key, value, scale=scale).mean(dim=2)
 
 
+def mean_norm_by_definition(
+    tokens: Tensor, weight: Tensor, bias: Tensor, *, scale: float
+) -> Tensor:
+    normed = F.layer_norm(scale * tokens, (tokens.shape[-1],))
+    return (normed * weight[:, None, None] + bias[:, None, None]).mean(dim=2)
+
+
+def scaled_mean_norm(tokens: Tensor, weight: Tensor, bias: Tensor, *, scale: float) -> Tensor:
+    return mean_norm(scale * tokens, weight, bias)
+
+
 Inputs = Callable[..., list[Tensor]]
 CASES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], Inputs]] = {
     "one head": (
@@ -76,6 +88,11 @@ CASES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], Inputs]] = 
         attend_mean,
         mean_by_definition,
         lambda **how: [drawn(M, B, L, n, **how) for n in (D, D, W)],
+    ),
+    "mean norm": (
+        scaled_mean_norm,
+        mean_norm_by_definition,
+        lambda **how: [drawn(M, B, L, D, **how), drawn(M, D, **how), drawn(M, D, **how)],
     ),
 }
 

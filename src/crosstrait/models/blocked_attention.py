@@ -43,6 +43,7 @@ def attend_head(
         rows = weights.sum(-1, keepdim=True)
         total[queries] = rows
         out[queries] = product(weights, value).div_(rows)
+        del weights  # before the next are made
 
 
 def differentiate_head(
@@ -75,6 +76,7 @@ def differentiate_head(
         d_scores = product(both[queries], value).mul_(weights)
         d_query[queries] = product(d_scores, scores.key)
         d_key += product(scores.query[queries].mT, d_scores)
+        del weights, d_scores  # before the next are made
     # The queries of `Scores` carry scale and log2(e).
     return d_query.mul_(scale), d_key.div_(LOG2_E).mT, d_value.mT
 

@@ -123,5 +123,5 @@ class Scores:
     def weights(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield the softmax numerators (Q, L) of one block of queries after the other."""
         for queries in row_blocks(len(self.query), len(self.key)):
-            scores = product(self.query[queries], self.key.mT)
-            yield queries, exp2_(scores, shift=self._shift)
+            # Nothing here holds a block longer than whoever asked for it.
+            yield queries, exp2_(product(self.query[queries], self.key.mT), shift=self._shift)

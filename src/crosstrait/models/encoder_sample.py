@@ -40,7 +40,7 @@ class FeedForwardWeights(NamedTuple):
 
 def attend_sample(tokens: Tensor, own: AttentionWeights, *, out: Tensor, total: Tensor) -> None:
     """Fill the attention (L, d) and softmax denominators (H, L, 1) of tokens (L, d)."""
-    heads = _heads(_Normed(tokens, *own[:2]).units, own, len(total))
+    heads = _heads(Normed(tokens, *own[:2]).units, own, len(total))
     for h, attended in enumerate(out.view(*heads.shape[:1], len(total), -1).unbind(1)):
         scale = attended.shape[-1] ** -0.5
         attend_head(*heads[:, :, h].unbind(1), scale=scale, out=attended, total=total[h])
@@ -59,10 +59,9 @@ def differentiate_attention(
 
     Those of the weights are added to ``found``.
     """
-    normed = _Normed(tokens, *own[:2])
+    normed = Normed(tokens, *own[:2])
     heads = _heads(normed.units, own, len(total))
     made, given = (whole.view(len(tokens), len(total), -1) for whole in (out, gradient))
-    d_heads = torch.empty_like(heads)
     for h in range(len(total)):
         parts = differentiate_head(
             *heads[:, :, h].unbind(1),
@@ -72,8 +71,8 @@ def differentiate_attention(
             gradient=given[:, h],
         )
         for i, part in enumerate(parts):
-            d_heads[:, i, h] = part
-    rows = d_heads.view(len(tokens), -1)
+            heads[:, i, h] = part  # no longer needed, and its gradient takes its place
+    rows = heads.view(len(tokens), -1)
     found.projection_weight.add_(product(normed.units.mT, rows))
     found.projection_bias.add_(rows.sum(0))
     return normed.differentiate(product(rows, own.projection_weight.mT), *found[:2])
@@ -108,17 +107,7 @@ def differentiate_feed(
     Those of the weights are added to ``found``.
     """
     for rows in row_blocks(len(tokens), own.feedforward_in_weight.shape[-1]):
-        given = gradient[rows]
-        block = _Block(tokens[rows], attended[rows], own)
-        found.feedforward_out_weight.add_(product(given.mT, block.hidden).mT)
-        found.feedforward_out_bias.add_(given.sum(0))
-        d_hidden = product(given, own.feedforward_out_weight.mT)
-        # Where the hidden unit was cut off nothing passes.
-        d_hidden = torch.ops.aten.threshold_backward(d_hidden, block.hidden, 0)
-        found.feedforward_in_weight.add_(product(block.normed.units.mT, d_hidden))
-        found.feedforward_in_bias.add_(d_hidden.sum(0))
-        d_units = product(d_hidden, own.feedforward_in_weight.mT)
-        d_mixed = block.normed.differentiate(d_units, *found[2:4]).add_(given)
+        d_mixed = _Block(tokens[rows], attended[rows], own).differentiate(gradient[rows], found)
         found.attention_out_weight.add_(product(attended[rows].mT, d_mixed))
         found.attention_out_bias.add_(d_mixed.sum(0))
         d_tokens[rows] = d_mixed
@@ -129,16 +118,35 @@ class _Block:
     """What the feed-forward of some loci computes on its way."""
 
     def __init__(self, tokens: Tensor, attended: Tensor, own: FeedForwardWeights) -> None:
+        self._own = own
         mixed = product(attended, own.attention_out_weight, own.attention_out_bias)
         self.mixed = mixed.add_(tokens)
-        self.normed = _Normed(self.mixed, *own[2:4])
+        self._normed = Normed(self.mixed, *own[2:4])
         self.hidden = product(
-            self.normed.units, own.feedforward_in_weight, own.feedforward_in_bias
+            self._normed.units, own.feedforward_in_weight, own.feedforward_in_bias
         ).relu_()
 
+    def differentiate(self, gradient: Tensor, found: FeedForwardWeights) -> Tensor:
+        """Return the gradient of ``mixed``, for that of the tokens after the layer."""
+        found.feedforward_out_weight.add_(product(gradient.mT, self.hidden).mT)
+        found.feedforward_out_bias.add_(gradient.sum(0))
+        d_hidden = product(gradient, self._own.feedforward_out_weight.mT)
+        # Where a hidden unit was cut off, nothing passes.
+        d_hidden = torch.ops.aten.threshold_backward(d_hidden, self.hidden, 0)
+        found.feedforward_in_weight.add_(product(self._normed.units.mT, d_hidden))
+        found.feedforward_in_bias.add_(d_hidden.sum(0))
+        d_units = product(d_hidden, self._own.feedforward_in_weight.mT)
+        return self._normed.differentiate(d_units, *found[2:4]).add_(gradient)
 
-class _Normed:
-    """The layer norm of tokens (L, d)."""
+
+class Normed:
+    """The layer norm of tokens (L, d).
+
+    Attributes
+    ----------
+    units
+        The normed tokens (L, d).
+    """
 
     def __init__(self, tokens: Tensor, weight: Tensor, bias: Tensor) -> None:
         self._tokens, self._weight, self._bias = tokens, weight, bias

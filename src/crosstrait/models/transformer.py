@@ -9,11 +9,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from crosstrait.models.attention import layer_norm, scaled_tokens
+from crosstrait.models.attention import scaled_tokens
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.encoder import encoder_layer, feed_forward
 from crosstrait.models.locus_attention import attend_loci
 from crosstrait.models.members import Dropout, MemberNetwork
+from crosstrait.models.pooled_norm import mean_norm
 from crosstrait.models.products import linear
 from crosstrait.models.search_space import NETWORK_TRAINING, Choice, Real, SearchSpace, Whole
 
@@ -127,9 +128,8 @@ class Transformer(MemberNetwork):
                 tokens = feed_forward(tokens, attended, own, drop=drop)
             else:
                 tokens = encoder_layer(tokens, own, n_heads=self.config.n_heads, drop=drop)
-        units = layer_norm(tokens, weights["final_norm_weight"], weights["final_norm_bias"])
-        pooled = drop(units.mean(dim=2))  # (M, B, d)
-        return linear(pooled, weights["readout_weight"], weights["readout_bias"])
+        pooled = mean_norm(tokens, weights["final_norm_weight"], weights["final_norm_bias"])
+        return linear(drop(pooled), weights["readout_weight"], weights["readout_bias"])
 
     def _attention_to_loci(
         self, X: Tensor, embedding: Tensor, own: dict[str, Tensor]
