@@ -13,6 +13,7 @@ from crosstrait.errors import DataError, StorageError, TrainingError
 from crosstrait.evaluation.cells import (
     CELL_COLUMNS,
     concat_cells,
+    gather_cells,
     make_cells,
     read_cells,
     validate_cells,
@@ -128,3 +129,29 @@ def test_an_absent_column_is_named(table: pd.DataFrame) -> None:
 def test_no_runs_are_an_error_not_an_empty_table() -> None:
     with pytest.raises(DataError, match="no run has ended"):
         concat_cells([])
+
+
+def test_tables_of_several_runs_are_one_under_the_names_given(tmp_path: Path) -> None:
+    sources, tables = [], []
+    for fold, model in enumerate(["a", "b"]):
+        made = make_cells(
+            np.array([[1.0, np.nan], [2.0, 3.0]]) + fold,
+            predicted=np.ones((2, 2)),
+            sample_id=[f"s{fold}", "s2"],
+            trait_names=["y", "x"],
+            model="another name",
+            replicate=0,
+            fold=0,
+        )
+        write_cells(made, path=tmp_path / f"{model}.parquet")
+        sources.append((tmp_path / f"{model}.parquet", model, 3, fold))
+        tables.append(made.assign(model=model, replicate=3, fold=fold))
+    expected = plain(pd.concat([plain(table) for table in tables], ignore_index=True))
+    pd.testing.assert_frame_equal(plain(gather_cells(sources)), expected, check_dtype=False)
+    with pytest.raises(DataError, match="3 cells occur twice"):
+        gather_cells([sources[0], sources[0]])
+    with pytest.raises(DataError, match="no run has ended"):
+        gather_cells([])
+    (tmp_path / "a.parquet").write_bytes(b"no parquet")
+    with pytest.raises(StorageError, match="cannot read the predictions"):
+        gather_cells(sources)

@@ -195,6 +195,42 @@ def read_cells(path: Path) -> pd.DataFrame:
     return validate_cells(table.to_pandas())
 
 
+def gather_cells(sources: Iterable[tuple[Path, str, int, int]]) -> pd.DataFrame:
+    """Read tables that `write_cells` wrote as one, which is checked as a whole.
+
+    Parameters
+    ----------
+    sources
+        Paths, and the model, replicate and fold that the cells of each get here.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be read as Parquet.
+    DataError
+        If there is none, or the content breaks a rule of `validate_cells`.
+    """
+    tables = []
+    for path, model, replicate, fold in sources:
+        try:
+            table = pq.ParquetFile(path, read_dictionary=list(NAME_COLUMNS)).read()
+        except (OSError, pa.ArrowException) as error:
+            raise StorageError(f"cannot read the predictions in {path}: {error}") from None
+        if absent := [name for name in CELL_COLUMNS if name not in table.column_names]:
+            raise DataError(f"{path} has no column {', '.join(absent)}")
+        n = len(table)
+        given = {
+            "model": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), [model]),
+            "replicate": pa.array(np.full(n, replicate, np.int32)),
+            "fold": pa.array(np.full(n, fold, np.int32)),
+        }
+        columns = {name: given.get(name, table[name]) for name in CELL_COLUMNS}
+        tables.append(pa.table(columns))
+    if not tables:
+        raise DataError("there are no cells to score: no run has ended")
+    return validate_cells(pa.concat_tables(tables).unify_dictionaries().to_pandas())
+
+
 def _category(codes: NDArray[np.intp], names: Sequence[str]) -> pd.Categorical[str]:
     return pd.Categorical.from_codes(codes, categories=pd.Index([str(name) for name in names]))
 

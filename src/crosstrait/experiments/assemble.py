@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crosstrait.evaluation.cells import concat_cells, read_cells, write_cells
+from crosstrait.evaluation.cells import gather_cells, write_cells
 from crosstrait.evaluation.comparison import compare
 from crosstrait.evaluation.leaderboard import leaderboard
 from crosstrait.evaluation.scores import score
@@ -57,7 +57,7 @@ def assemble(
         How the models were tuned, in sentences.
     """
     ended = [run for run in runs if run.key in finished]
-    cells = concat_cells(_own_cells(run, finished[run.key]) for run in ended)
+    cells = gather_cells((finished[run.key] / CELLS, *run.place) for run in ended)
     scores = score(
         cells,
         pooled=at.splits[0].pooled,
@@ -134,18 +134,13 @@ def describe_split(split: Split, fold: int) -> dict[str, Any]:
         "n_train": len(split.train),
         "n_validation": len(split.validation),
         "n_test": len(split.test),
+        "n_test_cells": sum(len(traits) for _, traits in split.test_cells),
+        "n_hidden": sum(len(traits) for _, traits in split.hidden),
     }
 
 
 def _traits(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(trait for run in runs for trait in run.traits))
-
-
-def _own_cells(run: Run, folder: Path) -> pd.DataFrame:
-    """Read a run's cells under the names that this experiment gives the run."""
-    cells = read_cells(folder / CELLS)
-    cells["model"] = pd.Categorical([run.label] * len(cells))
-    return cells.assign(replicate=np.int32(run.replicate), fold=np.int32(run.fold))
 
 
 def _train_seconds(folder: Path) -> float:
