@@ -25,6 +25,7 @@ def audit(panel: Panel, splits: Sequence[Split], *, traits: Sequence[str]) -> li
     """
     return [
         *_coverage(panel, splits),
+        *_cells(panel, splits),
         *_twins(panel, splits),
         *_groups(panel, splits),
         *_holes(panel, traits),
@@ -36,7 +37,7 @@ def _coverage(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
     yield "No sample is in two of the parts train, validation and test of a split."
     tested = np.zeros(panel.sizes["samples"], dtype=np.intp)
     for split in splits:
-        np.add.at(tested, split.rows(panel, "test"), 1)
+        tested += split.tested(panel).any(axis=1)
     if splits[0].pooled and (tested == 1).all():
         yield "Every sample is tested exactly once."
     else:
@@ -44,8 +45,25 @@ def _coverage(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
         yield f"{n_tested:,} of {tested.size:,} samples are tested at least once."
 
 
+def _cells(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
+    n_test = sum(len(traits) for split in splits for _, traits in split.test_cells)
+    n_hidden = sum(len(traits) for split in splits for _, traits in split.hidden)
+    if n_test:
+        n_both = sum(int((s.learnable(panel) & s.tested(panel)).sum()) for s in splits)
+        yield (
+            f"{n_test:,} tested cells are of samples whose other traits were learned from (CV2), "
+            f"{n_both:,} of them were learned from themselves: the scores do not say how a sample "
+            f"without any measurement is predicted."
+        )
+    if n_hidden:
+        yield f"{n_hidden:,} further cells were hidden from learning, and are not scored."
+
+
 def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
     """Say how many test samples have the same calls as a sample that was learned from."""
+    splits = [split for split in splits if split.test]
+    if not splits:
+        return
     genotype = _genotype_number(panel)
     n_test, twins = 0, []
     for split in splits:
@@ -64,7 +82,8 @@ def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
 
 
 def _groups(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
-    if "sample_group" not in panel:
+    splits = [split for split in splits if split.test]
+    if "sample_group" not in panel or not splits:
         return
     group = panel["sample_group"].values
     split_up: dict[str, None] = {}

@@ -22,7 +22,6 @@ from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import Search, inner_splits, with_settings
 from crosstrait.experiments.trials import Trial, best_of, read_trials, write_trial
 from crosstrait.models.search_space import Choice, Range, Real, SearchSpace
-from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 from crosstrait.training.fit import fit_replicates
 from crosstrait.training.preparation import complete_cases, trait_columns
@@ -118,7 +117,7 @@ def _carry_out_trial(
                 folder=work / f"part-{i}",
             )
             rows = split.rows(at.panel, "test")
-            observed = _trait_values(at.panel, search)[rows]
+            observed = _trait_values(at, search)[rows]
             if train.protocol == "complete-cases":
                 whole = complete_cases(observed)
                 rows, observed = rows[whole], observed[whole]
@@ -134,9 +133,11 @@ def _carry_out_trial(
     return Trial(settings=settings, score=score, seconds=seconds, message=message)
 
 
-def _trait_values(panel: Panel, search: Search) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = panel["trait_value"].values
-    return values[:, trait_columns(panel, search.first.traits)]
+def _trait_values(at: Workplace, search: Search) -> NDArray[np.float64]:
+    """Return the traits (N, T), NaN where the experiment's own test cells are."""
+    learnable = at.splits[search.first.fold].learnable(at.panel)
+    values: NDArray[np.float64] = np.where(learnable, at.panel["trait_value"].values, np.nan)
+    return values[:, trait_columns(at.panel, search.first.traits)]
 
 
 def _mean_score(observed: ArrayLike, predicted: ArrayLike, metric: str) -> float:

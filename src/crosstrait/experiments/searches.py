@@ -148,7 +148,8 @@ def without_answer(run: Run) -> Run:
 def inner_splits(split: Split, *, panel: Panel, tune: TuneConfig) -> list[Split]:
     """Cut the learning samples of ``split`` into parts that are scored in turn.
 
-    Groups stay together where ``split`` keeps them together. Test samples are in no part.
+    Groups stay together where ``split`` keeps them together. Test samples are in no part,
+    and nothing learns from the cells that ``split`` keeps from learning.
     """
     learn = np.concatenate([split.rows(panel, "train"), split.rows(panel, "validation")])
     names = [name for name in ("sample_id", "sample_group") if name in panel]
@@ -163,4 +164,5 @@ def inner_splits(split: Split, *, panel: Panel, tune: TuneConfig) -> list[Split]
     if split.validation:
         share = max(share, 1 / len(learn))
     scheme = schemes.group if grouped else schemes.k_fold
-    return scheme(learning, folds=parts, validation=share, seed=tune.seed)[: tune.folds]
+    drawn = scheme(learning, folds=parts, validation=share, seed=tune.seed)[: tune.folds]
+    return [part.without(split.test_cells + split.hidden) for part in drawn]

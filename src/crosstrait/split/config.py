@@ -13,13 +13,15 @@ from crosstrait.errors import listed
 from crosstrait.panel.schema import Panel
 from crosstrait.settings import Settings
 from crosstrait.split import schemes
+from crosstrait.split.cell_splits import cells, hide
 from crosstrait.split.manifest import Split
 
 # scheme -> the options it uses and their defaults
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "random": {"seed": 0, "test": 0.2, "validation": 0.1, "repeats": 1},
-    "kfold": {"seed": 0, "folds": 5, "validation": 0.1},
-    "group": {"seed": 0, "folds": 5, "validation": 0.1},
+    "random": {"seed": 0, "test": 0.2, "validation": 0.1, "repeats": 1, "hide": 0.0},
+    "kfold": {"seed": 0, "folds": 5, "validation": 0.1, "hide": 0.0},
+    "group": {"seed": 0, "folds": 5, "validation": 0.1, "hide": 0.0},
+    "cells": {"seed": 0, "test": 0.2, "validation": 0.1, "repeats": 1, "hide": 0.0},
     "published": {},
     "file": {"path": None},
 }
@@ -34,27 +36,33 @@ class SplitConfig(Settings):
     ----------
     scheme
         ``random``, ``kfold``, ``group``, ``published`` or ``file``: the functions
-        of ``split.schemes`` (``kfold`` is ``k_fold``).
+        of ``split.schemes`` (``kfold`` is ``k_fold``); ``cells``: that of ``split.cell_splits``.
     seed
-        Of ``random``, ``kfold`` and ``group``; default 0.
+        Of ``random``, ``kfold``, ``group`` and ``cells``; default 0.
     test
-        Share of all samples that ``random`` tests; default 0.2.
+        Share of all samples that ``random`` tests, and of all measured cells that ``cells``
+        does; default 0.2.
     validation
-        Share of all samples that validates, of ``random``, ``kfold`` and ``group``; default 0.1.
+        Share of all samples that validates, of the schemes with a seed; default 0.1.
     folds
         Number of folds of ``kfold`` and ``group``; default 5.
     repeats
-        Number of ``random`` splits, with the seeds ``seed``, ``seed + 1``, ...; default 1.
+        Number of ``random`` or ``cells`` splits, with the seeds ``seed``, ``seed + 1``, ...;
+        default 1.
+    hide
+        Share of the measured cells of training and validation samples that is hidden, as if it
+        were missing, to see what missing traits cost; of the schemes with a seed; default 0.
     path
         The manifest that ``file`` reads.
     """
 
-    scheme: Literal["random", "kfold", "group", "published", "file"] = "random"
+    scheme: Literal["random", "kfold", "group", "cells", "published", "file"] = "random"
     seed: int | None = Field(default=None, ge=0)
     test: float | None = Field(default=None, gt=0, lt=1)
     validation: float | None = Field(default=None, ge=0, lt=1)
     folds: int | None = Field(default=None, ge=2)
     repeats: int | None = Field(default=None, ge=1)
+    hide: float | None = Field(default=None, ge=0, lt=1)
     path: Path | None = None
 
     @model_validator(mode="before")
@@ -92,10 +100,16 @@ def draw(config: SplitConfig, panel: Panel) -> list[Split]:
         As the function of the scheme.
     """
     options = {name: getattr(config, name) for name in _OPTIONS[config.scheme]}
-    if config.scheme == "random":
-        seed, repeats = options.pop("seed"), options.pop("repeats")
+    if hidden := options.pop("hide", None):
+        shown = draw(config.model_copy(update={"hide": 0.0}), panel)
         return [
-            replace(schemes.random(panel, seed=seed + repeat, **options), fold=repeat)
+            hide(split, panel, share=hidden, seed=options["seed"] + split.fold) for split in shown
+        ]
+    if config.scheme in ("random", "cells"):
+        seed, repeats = options.pop("seed"), options.pop("repeats")
+        scheme = schemes.random if config.scheme == "random" else cells
+        return [
+            replace(scheme(panel, seed=seed + repeat, **options), fold=repeat)
             for repeat in range(repeats)
         ]
     if config.scheme == "kfold":
@@ -105,6 +119,5 @@ def draw(config: SplitConfig, panel: Panel) -> list[Split]:
     if config.scheme == "published":
         return [schemes.published(panel)]
     split = schemes.from_file(options["path"])
-    for part in ("train", "validation", "test"):
-        split.rows(panel, part)
+    split.learnable(panel), split.tested(panel)  # its samples and traits are the panel's
     return [split]

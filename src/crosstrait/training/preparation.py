@@ -82,7 +82,7 @@ def prepare(
     """
     columns = trait_columns(panel, traits)
     names = tuple(str(name) for name in panel["trait_name"].values[columns])
-    values = panel["trait_value"].values[:, columns]
+    values = np.where(split.learnable(panel), panel["trait_value"].values, np.nan)[:, columns]
     train, validation = split.rows(panel, "train"), split.rows(panel, "validation")
     calls = panel["call_dosage"].values
     columns_used = None if prune_r is None else _pruned(panel, split, train, prune_r)
