@@ -91,11 +91,13 @@ def write_run(
     folder: Path, *, run: Run, fitted: Fitted, at: Workplace, times: Mapping[str, object]
 ) -> None:
     """Score ``fitted`` on the run's test cells and write the files of its folder."""
-    rows = at.splits[run.fold].rows(at.panel, "test")
-    observed = at.panel["trait_value"].values[:, trait_columns(at.panel, run.traits)]
+    columns = trait_columns(at.panel, run.traits)
+    tested = at.splits[run.fold].tested(at.panel)[:, columns]
+    observed = at.panel["trait_value"].values[:, columns]
+    rows = np.flatnonzero(tested.any(axis=1))
     if run.train.protocol == "complete-cases":
         rows = rows[complete_cases(observed[rows])]
-    observed = observed[rows]
+    observed = np.where(tested, observed, np.nan)[rows]
     predicted = fitted.predict_samples(at.panel, rows)
     cells = make_cells(
         observed,
