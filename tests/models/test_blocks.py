@@ -14,6 +14,7 @@ from crosstrait.models.blocks import (
     Part,
     accumulators,
     collected,
+    empty_apart,
     exp2_,
     needs_shift,
     on_threads,
@@ -89,6 +90,15 @@ def test_sums_of_shares_are_collected() -> None:
     for part in parts:
         sums[1][part.share] += part.share + 1
     assert collected(sums)[1].tolist() == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_memory_apart_is_like_the_tensor_given_and_as_writable(dtype: torch.dtype) -> None:
+    like = torch.ones(2, 3, 4, dtype=dtype).transpose(0, 2)
+    made = empty_apart(like)
+    assert (made.shape, made.dtype, made.is_contiguous()) == (like.shape, dtype, True)
+    assert torch.equal(made.copy_(like), like)
+    assert empty_apart(like[:0]).shape == (0, 3, 2)
 
 
 @pytest.mark.parametrize("offset", [0.0, 300.0, -300.0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -72,9 +73,10 @@ def on_threads(work: Callable[[Part], None], parts: Sequence[Part]) -> None:
         return
     torch.set_num_threads(1)
     try:
-        # This thread only waits, so that its memory is not strewn with what blocks leave behind.
-        with ThreadPoolExecutor(n) as pool:
-            for done in [pool.submit(alone, parts[i::n]) for i in range(n)]:
+        with ThreadPoolExecutor(n - 1) as pool:
+            others = [pool.submit(alone, parts[i::n]) for i in range(1, n)]
+            alone(parts[::n])
+            for done in others:
                 done.result()
     finally:
         torch.set_num_threads(threads)
@@ -101,6 +103,18 @@ def exp2_(scores: Tensor, *, shift: bool) -> Tensor:
     if shift:
         scores.sub_(scores.amax(dim=-1, keepdim=True))
     return torch.exp2(scores, out=scores)
+
+
+def empty_apart(like: Tensor) -> Tensor:
+    """Return an uninitialised contiguous tensor like this one, in a memory mapping of its own.
+
+    What is as large as a batch of tokens goes back to the system when it is freed. From the heap
+    it would leave a hole, which the C library does not fill with aligned memory of equal size.
+    """
+    if not like.numel():
+        return torch.empty_like(like)
+    mapping = mmap.mmap(-1, like.numel() * like.element_size())
+    return torch.frombuffer(mapping, dtype=like.dtype).view(like.shape)
 
 
 class Scores:

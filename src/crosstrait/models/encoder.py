@@ -14,6 +14,7 @@ from crosstrait.models.blocks import (
     Part,
     accumulators,
     collected,
+    empty_apart,
     in_blocks,
     on_threads,
     parts_of_threads,
@@ -114,7 +115,7 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, n_heads: int, *weights: Tensor) -> Tensor:
         M, B, L, _ = tokens.shape
-        out, attended = torch.empty_like(tokens), torch.empty_like(tokens)
+        out, attended = empty_apart(tokens), empty_apart(tokens)
         total = tokens.new_empty(M, B, n_heads, L, 1)
 
         def run_part(part: Part) -> None:
@@ -132,7 +133,7 @@ class _Layer(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         tokens, attended, total, *weights = ctx.saved_tensors
-        d_tokens = torch.empty_like(tokens)
+        d_tokens = empty_apart(tokens)
         parts = parts_of_threads(*tokens.shape[:2])
         sums = accumulators(parts, *weights)
 
@@ -169,7 +170,7 @@ class _FeedForward(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, attended: Tensor, *weights: Tensor) -> Tensor:
-        out = torch.empty_like(tokens)
+        out = empty_apart(tokens)
 
         def feed_part(part: Part) -> None:
             m = part.head
@@ -185,7 +186,7 @@ class _FeedForward(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         tokens, attended, *weights = ctx.saved_tensors
-        d_tokens, d_attended = torch.empty_like(tokens), torch.empty_like(attended)
+        d_tokens, d_attended = empty_apart(tokens), empty_apart(attended)
         parts = parts_of_threads(*tokens.shape[:2])
         sums = accumulators(parts, *weights)
 

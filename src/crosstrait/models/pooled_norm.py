@@ -12,6 +12,7 @@ from crosstrait.models.blocks import (
     Part,
     accumulators,
     collected,
+    empty_apart,
     in_blocks,
     on_threads,
     parts_of_threads,
@@ -65,7 +66,7 @@ class _MeanNorm(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         tokens, weight, bias = ctx.saved_tensors
         M, B, L, _ = tokens.shape
-        d_tokens = torch.empty_like(tokens)
+        d_tokens = empty_apart(tokens)
         shares = gradient / L
         parts = parts_of_threads(M, B)
         sums = accumulators(parts, weight, bias)
