@@ -16,11 +16,21 @@ from crosstrait.models.blocks import (
     collected,
     empty_apart,
     exp2_,
+    in_blocks,
     needs_shift,
     on_threads,
     parts_of_threads,
     row_blocks,
 )
+
+
+def test_blocks_are_for_many_loci_in_full_precision_on_a_cpu() -> None:
+    tokens, many = torch.zeros(1), blocks._FEWEST_LOCI
+    assert in_blocks(tokens, many)
+    assert not in_blocks(tokens, many - 1)
+    assert not in_blocks(tokens.to("meta"), many)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert not in_blocks(tokens, many)
 
 
 @given(n_rows=st.integers(1, 5000), width=st.integers(1, 5000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from crosstrait.models.encoder import (
     ATTENTION_WEIGHTS,
@@ -65,6 +66,33 @@ def test_a_layer_of_members_is_pytorchs_layer_of_each() -> None:
     found = torch.autograd.grad(ours, wanted, upstream)
     for own, expected in zip(found, torch.autograd.grad(theirs, wanted, upstream), strict=True):
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("cpu_path")
+def test_the_feed_forward_is_its_definition() -> None:
+    weights = {
+        name: weight.detach().requires_grad_()
+        for name, weight in stacked(layers()).items()
+        if name in FEEDFORWARD_WEIGHTS
+    }
+    tokens, attended = (torch.randn(M, B, L, D, requires_grad=True) for _ in range(2))
+    ours = feed_forward(tokens, attended, weights, drop=Dropout(0.0))
+
+    def mapped(units: Tensor, name: str) -> Tensor:
+        made = torch.einsum("mbli,mio->mblo", units, weights[f"{name}_weight"])
+        return made + weights[f"{name}_bias"][:, None, None]
+
+    mixed = tokens + mapped(attended, "attention_out")
+    normed = F.layer_norm(mixed, (D,)) * weights["feedforward_norm_weight"][:, None, None]
+    normed = normed + weights["feedforward_norm_bias"][:, None, None]
+    expected = mixed + mapped(mapped(normed, "feedforward_in").relu(), "feedforward_out")
+    torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+    wanted = [tokens, attended, *weights.values()]
+    upstream = torch.randn_like(expected)
+    found = torch.autograd.grad(ours, wanted, upstream)
+    for own, other in zip(found, torch.autograd.grad(expected, wanted, upstream), strict=True):
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.usefixtures("many_loci")
