@@ -393,11 +393,16 @@ def report(folder: Path, /) -> None:
 
 
 def _run(experiment: Any, *, out: Path, executor: str = "local", workers: int | None = None) -> int:
+    from crosstrait.experiments.current import mark_current
     from crosstrait.experiments.driver import run_experiment
     from crosstrait.report.page import write_report
 
     result = run_experiment(experiment, out=out, executor=executor, workers=workers, console=_err())
+    if result.current:
+        return _conclude(result, out / "report.html")
     page = write_report(out)
+    if result.digest is not None:
+        mark_current(out, digest=result.digest)
     return _conclude(result, page)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +12,7 @@ from rich.console import Console
 from crosstrait.errors import SettingsError, TrainingError, unknown
 from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.current import is_current, made_of
 from crosstrait.experiments.engine import Engine, Failure, both_passes
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.local import InProcess, ProcessPool, affordable_workers
@@ -43,6 +44,10 @@ class Result:
         Runs that are missing from the leaderboard.
     tuning
         How the models were tuned, in sentences; empty where they were not.
+    digest
+        What the tables are made of, if nothing is missing.
+    current
+        Whether the tables and the report were there already, just as they would be now.
     """
 
     folder: Path
@@ -50,6 +55,8 @@ class Result:
     n_cached: int
     failures: tuple[Failure, ...]
     tuning: tuple[str, ...] = ()
+    digest: str | None = None
+    current: bool = False
 
 
 def run_experiment(
@@ -106,11 +113,25 @@ def run_experiment(
         runs, failures, notes = tuned.runs, tuned.failures, tuned.notes
     unsearched = {failure.run.place for failure in failures}
     ready = [run for run in runs if run.place not in unsearched]
-    n_trained, failed = carry_out_all(ready, at=workplace, engine=engine, console=console)
+    finished, n_trained, failed = carry_out_all(ready, at=workplace, engine=engine, console=console)
     failures += failed
-    finished = {run.key: path for run in runs if (path := workplace.cache.find(run)) is not None}
     if not finished:
         raise TrainingError(f"all {len(runs)} runs failed; the first: {failures[0].message}")
+    n_ended = sum(run.key in finished for run in runs)
+    result = Result(
+        folder=out,
+        n_trained=n_trained,
+        n_cached=n_ended - n_trained,
+        failures=tuple(failures),
+        tuning=tuple(notes),
+    )
+    if n_ended == len(runs):
+        digest = made_of(
+            experiment, runs=runs, finished=finished, panel_digest=str(panel.attrs["digest"])
+        )
+        result = replace(result, digest=digest, current=is_current(out, digest=digest))
+    if result.current:
+        return result
     assemble(
         experiment,
         out=out,
@@ -120,14 +141,7 @@ def run_experiment(
         missing={failure.run.place: failure.message for failure in failures},
         tuning=notes,
     )
-    n_ended = sum(run.key in finished for run in runs)
-    return Result(
-        folder=out,
-        n_trained=n_trained,
-        n_cached=n_ended - n_trained,
-        failures=tuple(failures),
-        tuning=tuple(notes),
-    )
+    return result
 
 
 def check_engine(name: str, *, workers: int | None) -> None:
@@ -156,12 +170,14 @@ def make_engine(workers: int) -> Engine:
 
 def carry_out_all(
     runs: Sequence[Run], *, at: Workplace, engine: Engine, console: Console
-) -> tuple[int, list[Failure]]:
-    """Train what is missing of ``runs``; return how many were trained here, and what failed.
+) -> tuple[dict[str, Path], int, list[Failure]]:
+    """Train what is missing of ``runs``.
 
-    Runs that another process is training are left to it, and waited for at the end.
+    Return the folders of finished runs by key, how many were trained here, and what failed. Runs
+    that another process is training are left to it, and waited for at the end.
     """
-    missing = [run for run in runs if at.cache.find(run) is None]
+    finished = {run.key: path for run in runs if (path := at.cache.find(run)) is not None}
+    missing = [run for run in runs if run.key not in finished]
     groups = group_runs(missing)
     n_runs = len({run.key for run in runs})
     n_done = n_runs - sum(len(group.runs) for group in groups)
@@ -178,7 +194,8 @@ def carry_out_all(
                 for run in missing
                 if run.key in lost
             ]
-    return n_trained, failures
+    finished |= {run.key: path for run in missing if (path := at.cache.find(run)) is not None}
+    return finished, n_trained, failures
 
 
 def write_splits(splits: Sequence[Split], *, folder: Path) -> None:
@@ -201,6 +218,6 @@ def draw_splits(experiment: Experiment, panel: Panel) -> tuple[Split, ...]:
         If one tests nothing.
     """
     splits = tuple(draw(experiment.split, panel))
-    if not all(split.test for split in splits):
+    if not all(split.test or split.test_cells for split in splits):
         raise SettingsError("[split]: the split has no test samples, so nothing could be scored")
     return splits

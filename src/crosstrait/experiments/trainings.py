@@ -96,10 +96,10 @@ def run_trainings(
         prune_r=prune_r,
     )
     at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
-    _, failures = carry_out_all(
+    finished, _, failures = carry_out_all(
         runs, at=at, engine=make_engine(workers), console=console or Console(quiet=True)
     )
-    folders = [folder for run in runs if (folder := at.cache.find(run)) is not None]
+    folders = [finished[run.key] for run in runs if run.key in finished]
     if failures:
         reasons = "; ".join(f"{failure.run}: {failure.message}" for failure in failures[:3])
         raise TrainingError(
