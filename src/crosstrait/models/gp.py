@@ -12,17 +12,20 @@ from pydantic import Field
 from torch import Tensor
 
 from crosstrait.models.base import Array, Estimator, ModelConfig
-from crosstrait.models.gp_exact import blocks, left_out_variances, solve, variances
+from crosstrait.models.gp_exact import blocks, dual_weights, solve
+from crosstrait.models.gp_held_out import fold_errors, left_out_spread, spread
 from crosstrait.models.gp_inducing import solve_inducing
 from crosstrait.models.gp_kernel import Kernel
 from crosstrait.models.gp_learning import learn_kernel
+from crosstrait.models.gp_tied import learn_tied_kernels
 
 Float64 = NDArray[np.float64]
 Rows = NDArray[np.intp]
 
 # Up to here double precision costs seconds; above, single gives the same predictions to 4 digits.
 _DOUBLE_PRECISION_SAMPLES = 4096
-_ANCHORS = 2000
+# With fewer, the weights of the loci cannot be learned one by one.
+_SAMPLES_A_LOCUS = 20
 
 
 class GpConfig(ModelConfig):
@@ -112,28 +115,43 @@ class GpEstimator(Estimator):
         self.held_out = np.full(Y.shape, np.nan)
         dual = np.zeros(Y.shape[::-1])
         self.basis, self.carries = X, np.zeros(dual.shape, dtype=bool)
-        for t, kernel in enumerate(self.kernels):
-            kernel.to(self.dtype)
-            rows = np.flatnonzero(~np.isnan(Y[:, t]))
-            if not len(rows):
-                continue
-            self.mean[t] = Y[rows, t].mean(dtype=np.float64)
-            if np.ptp(Y[rows, t]) == 0:
+        measured = ~np.isnan(Y)
+        self.mean = np.where(measured, Y, 0).sum(axis=0) / np.maximum(measured.sum(axis=0), 1)
+        Y = Y - self.mean
+        tied = None
+        if len(X) < _SAMPLES_A_LOCUS * X.shape[1]:
+            tied = learn_tied_kernels(X, Y, seed=seed)
+            self.kernels = tied.kernels
+        for t in range(len(self.kernels)):
+            rows = np.flatnonzero(measured[:, t])
+            if not len(rows) or np.ptp(Y[rows, t]) == 0:
                 self.held_out[rows, t] = 0
                 continue
-            A, y = self._tensor(X[rows]), self._tensor(Y[rows, t] - self.mean[t])
-            self.kernels[t] = learn_kernel(
-                A, y, subset=self.config.subset, steps=self.config.steps, seed=seed
-            )
+            A, y = self._tensor(X[rows]), self._tensor(Y[rows, t])
+            if tied is None:
+                self.kernels[t] = learn_kernel(
+                    A, y, subset=self.config.subset, steps=self.config.steps, seed=seed
+                )
+            kernel = self.kernels[t].to(self.dtype)
             basis = self._basis(rows, seed=seed)
             self.carries[t, basis] = True
-            learned = (
-                solve(self.kernels[t], A, y)
-                if len(basis) == len(rows)
-                else solve_inducing(self.kernels[t], A, y, self._tensor(X[basis]))
-            )
-            dual[t, basis] = learned.dual
-            self.held_out[rows, t] = learned.residual / self._held_out_spread(t, rows)
+            if len(basis) < len(rows):
+                learned = solve_inducing(kernel, A, y, self._tensor(X[basis]))
+                dual[t, basis], errors = learned.dual, learned.residual
+            elif tied is None:
+                learned = solve(kernel, A, y)
+                dual[t, rows], errors = learned.dual, learned.residual
+            else:
+                dual[t, rows] = dual_weights(kernel, A, y)
+            if tied is None:
+                self.held_out[rows, t] = errors / left_out_spread(kernel, A)
+            else:
+                kernels = [of_traits[t] for of_traits in tied.fold_kernels]
+                self.held_out[rows, t] = fold_errors(
+                    kernels, A.float(), y.float(), fold=tied.fold[rows]
+                )
+        for kernel in self.kernels:
+            kernel.to(self.dtype)
         used = self.carries.any(axis=0)
         self.basis, self.carries, self.dual = X[used], self.carries[:, used], dual[:, used]
 
@@ -155,32 +173,13 @@ class GpEstimator(Estimator):
         return predicted
 
     def spread(self, X: Array) -> Float64:
-        """Return the standard deviation (n, T) that the model expects of new measurements.
-
-        Given at most 2,000 samples, evenly chosen: the factor of all is not kept, and on real
-        crosses the deviations given all are nearly proportional.
-        """
-        spread = np.ones((len(X), len(self.kernels)))
+        """Return the standard deviation (n, T) that the model expects of new measurements."""
+        found = np.ones((len(X), len(self.kernels)))
         for t, kernel in enumerate(self.kernels):
-            given = self._tensor(self.basis[self._anchors(t)])
-            if len(given):
-                spread[:, t] = variances(kernel, self._tensor(X), given=given).sqrt().numpy()
-        return spread
-
-    def _anchors(self, t: int) -> Rows:
-        """Return the rows of ``basis`` that trait t's spread is conditioned on."""
-        rows = np.flatnonzero(self.carries[t])
-        return rows[:: -(-len(rows) // _ANCHORS) or 1]
-
-    def _held_out_spread(self, t: int, rows: Rows) -> Float64:
-        """Return what ``spread`` would say of samples, had they not been learned from."""
-        anchors = self._anchors(t)
-        own = np.isin(rows, anchors, assume_unique=True)
-        found = np.empty(len(rows))
-        given = self._tensor(self.basis[anchors])
-        found[own] = left_out_variances(self.kernels[t], given)
-        found[~own] = variances(self.kernels[t], self._tensor(self.basis[rows[~own]]), given=given)
-        return np.sqrt(found)
+            if self.carries[t].any():
+                given = self._tensor(self.basis[self.carries[t]])
+                found[:, t] = spread(kernel, self._tensor(X), given=given)
+        return found
 
     def _tensor(self, values: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.dtype)

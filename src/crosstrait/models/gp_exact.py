@@ -54,10 +54,14 @@ def solve(kernel: Kernel, A: Tensor, y: Tensor) -> Posterior:
     Rasmussen and Williams 2006, Gaussian Processes for Machine Learning, equations 2.25 and 5.12.
     """
     factor = factorise(kernel, A, noise=kernel.log_noise.exp())
-    (potrs,) = linalg.get_lapack_funcs(("potrs",), (factor,))
-    dual, _ = potrs(factor.T, y.numpy(), lower=0)
+    dual = _solve_factored(factor, y)
     precision = _inverse_diagonal(factor)
     return Posterior(dual=dual, residual=dual / precision, variance=1 / precision)
+
+
+def dual_weights(kernel: Kernel, A: Tensor, y: Tensor) -> NDArray[Any]:
+    """Return the weights (N,) alone, at under half the cost of `solve`."""
+    return _solve_factored(factorise(kernel, A, noise=kernel.log_noise.exp()), y)
 
 
 def left_out_variances(kernel: Kernel, A: Tensor) -> NDArray[Any]:
@@ -91,6 +95,13 @@ def factorise(kernel: Kernel, A: Tensor, *, noise: Tensor) -> NDArray[Any]:
         covariance[rows, : rows.stop] = kernel(A[rows], A[: rows.stop])
     covariance.diagonal().add_(noise)
     return cholesky_in_place(covariance.numpy())
+
+
+def _solve_factored(factor: NDArray[Any], y: Tensor) -> NDArray[Any]:
+    (potrs,) = linalg.get_lapack_funcs(("potrs",), (factor,))
+    solution: NDArray[Any]
+    solution, _ = potrs(factor.T, y.numpy(), lower=0)
+    return solution
 
 
 def _inverse_diagonal(factor: NDArray[Any]) -> NDArray[Any]:

@@ -43,7 +43,7 @@ def learn_kernel(A: Tensor, y: Tensor, *, subset: int, steps: int, seed: int) ->
             B, b = A[chosen], y[chosen]
         covariance = kernel(B, B)
         noise = kernel.log_noise.exp()
-        slope = _slope(covariance.detach(), b, noise=float(noise.detach()))
+        slope = likelihood_slope(covariance.detach(), b, noise=float(noise.detach())) / len(b)
         loss = (slope * covariance).sum() + slope.diagonal().sum() * noise
         optimizer.zero_grad()
         loss.backward()
@@ -68,8 +68,11 @@ def additive_effects(A: Tensor, y: Tensor) -> Tensor:
     return effects
 
 
-def _slope(covariance: Tensor, y: Tensor, *, noise: float) -> Tensor:
-    """Return the derivative (n, n) of the mean negative log likelihood by the covariance."""
+def likelihood_slope(covariance: Tensor, y: Tensor, *, noise: float) -> Tensor:
+    r"""Return :math:`(C - \alpha \alpha^\top) / 2`, (n, n).
+
+    The derivative of the negative log likelihood of y (n,) by its covariance (n, n).
+    """
     matrix = covariance.numpy().copy()
     matrix[np.diag_indices_from(matrix)] += noise
     factor = cholesky_in_place(matrix)
@@ -78,4 +81,4 @@ def _slope(covariance: Tensor, y: Tensor, *, noise: float) -> Tensor:
     inverse = torch.from_numpy(factor).tril_()
     inverse = inverse + inverse.tril(-1).T
     dual = inverse @ y
-    return torch.addr(inverse, dual, dual, alpha=-1).mul_(0.5 / len(y))
+    return torch.addr(inverse, dual, dual, alpha=-1).mul_(0.5)
