@@ -1,15 +1,22 @@
-"""Replicates of a network trained in one pass, against one alone: time of an epoch.
+"""Networks trained in one pass, against one alone and one by one: time of a step.
 
-python benchmarks/one_pass.py [--quick]
+python benchmarks/one_pass.py [--quick] [--write]
+
+All take turns in one process, each an epoch of `train_network` on the device it would choose.
+Plain is one network of `plain_models.py` in the same loop.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+from plain_models import plain_copy
 
 from crosstrait.models.registry import parse_model
 from crosstrait.training.config import TrainConfig
@@ -18,47 +25,86 @@ from crosstrait.training.device import choose_device
 from crosstrait.training.member import MemberTask
 from crosstrait.training.network import train_network
 
-MODELS = {
-    "rijal, d = 13": {"type": "rijal", "embedding_dim": 13},
-    "canonical, d = 64": {"type": "canonical", "embedding_dim": 64},
-}
-N_LOCI, BATCH, REPLICATES = 83, 64, 5
+RIJAL = {"type": "rijal", "embedding_dim": 13}
+CANONICAL = {"type": "canonical", "embedding_dim": 64}
+N_LOCI, BATCH, REPLICATES, TRAITS = 83, 64, 5, 18
 
 
-def seconds_a_step(model: dict[str, object], members: int, *, n_steps: int) -> float:
-    """Train ``members`` replicates in one pass for an epoch."""
+def task(model: dict[str, object], seed: int, *, plain: bool = False) -> MemberTask:
+    """Return a network for the first trait."""
+    torch.manual_seed(seed)
+    network = parse_model(model).build(n_loci=N_LOCI, n_traits=1)
+    assert isinstance(network, torch.nn.Module)
+    return MemberTask(network=plain_copy(network) if plain else network, seed=seed, traits=(0,))
+
+
+def simulated(n_samples: int, device: torch.device) -> DeviceData:
     random = np.random.default_rng(0)
-    config = TrainConfig(max_epochs=1, batch_size=BATCH, keep="last")
-    X = random.choice([-1.0, 1.0], (n_steps * BATCH, N_LOCI)).astype(np.float32)
+    X = random.choice([-1.0, 1.0], (n_samples, N_LOCI)).astype(np.float32)
     Y = random.normal(size=(len(X), 1))
-    data = DeviceData.place(
-        X, Y, X_validation=X[:0], Y_validation=Y[:0], device=choose_device(config)
-    )
-    tasks = []
-    for seed in range(members):
-        torch.manual_seed(seed)
-        network = parse_model(model).build(n_loci=N_LOCI, n_traits=1)
-        assert isinstance(network, torch.nn.Module)
-        tasks.append(MemberTask(network=network, seed=seed, traits=(0,)))
-    return sum(outcome.seconds for outcome in train_network(tasks, data, config)) / n_steps
+    return DeviceData.place(X, Y, X_validation=X[:0], Y_validation=Y[:0], device=device)
+
+
+def table(*, n_steps: int, repeats: int) -> list[str]:
+    """Measure and return the lines of the table."""
+    config = TrainConfig(max_epochs=1, batch_size=BATCH, keep="last")
+    device = choose_device(config)
+    data = simulated(n_steps * BATCH, device)
+
+    def passes(*groups: list[MemberTask]) -> float:
+        """Train each group in one pass, one group after the other: seconds a step of all."""
+        outcomes = [one for group in groups for one in train_network(group, data, config)]
+        return sum(outcome.seconds for outcome in outcomes) / n_steps
+
+    def ways(model: dict[str, object], n: int) -> dict[str, Callable[[], float]]:
+        def networks() -> list[MemberTask]:
+            return [task(model, seed) for seed in range(n)]
+
+        return {
+            "plain": lambda: passes([task(model, 0, plain=True)]),
+            "one": lambda: passes([task(model, 0)]),
+            "by one": lambda: passes(*([own] for own in networks())),
+            "together": lambda: passes(networks()),
+        }
+
+    rows = {
+        f"{REPLICATES} x rijal, d = 13": ways(RIJAL, REPLICATES),
+        f"{REPLICATES} x canonical, d = 64": ways(CANONICAL, REPLICATES),
+        f"{TRAITS} x rijal, d = 13": ways(RIJAL, TRAITS),
+    }
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    lines = [
+        f"L = {N_LOCI}, batch {BATCH}, {where}, {torch.get_num_threads()} cores, ms a step.",
+        "",
+        "| networks | one, plain | one | one by one | in one pass | one pass : one "
+        "| one by one : one pass | one pass : one, plain |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    print("\n".join(lines), flush=True)
+    for name, how in rows.items():
+        times: dict[str, list[float]] = {way: [] for way in how}
+        how["one"]()  # warm up
+        for _ in range(repeats):
+            for way, measured in times.items():
+                measured.append(how[way]())
+        ms = {way: 1e3 * statistics.median(measured) for way, measured in times.items()}
+        cells = [f"{value:.1f}" for value in ms.values()]
+        cells += [f"{ms['together'] / ms['one']:.2f}", f"{ms['by one'] / ms['together']:.2f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} | {ms['together'] / ms['plain']:.2f} |")
+        print(lines[-1], flush=True)
+    return lines
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true")
-    n_steps, repeats = (3, 1) if parser.parse_args().quick else (60, 5)
-    print(
-        f"| model, L = {N_LOCI}, batch {BATCH} | one, ms a step | {REPLICATES} together | ratio |"
-    )
-    print("|---|---|---|---|")
-    for name, model in MODELS.items():
-        times: dict[int, list[float]] = {1: [], REPLICATES: []}
-        seconds_a_step(model, 1, n_steps=2)  # warm up
-        for _ in range(repeats):  # in turn, so that other load meets both alike
-            for members, measured in times.items():
-                measured.append(seconds_a_step(model, members, n_steps=n_steps))
-        one, many = (1e3 * statistics.median(measured) for measured in times.values())
-        print(f"| {name} | {one:.1f} | {many:.1f} | {many / one:.2f} |", flush=True)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few steps")
+    parser.add_argument("--write", action="store_true", help="write benchmarks/one_pass.md")
+    options = parser.parse_args()
+    lines = table(n_steps=3, repeats=1) if options.quick else table(n_steps=15, repeats=5)
+    if options.write:
+        command = " ".join(["python", *sys.argv])
+        text = "\n".join(["# Networks in one pass", "", f"`{command}`", "", *lines])
+        Path(__file__).with_suffix(".md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
