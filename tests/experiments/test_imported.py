@@ -221,6 +221,18 @@ def test_traits_that_the_panel_lacks_are_named(weights: Path, tmp_path: Path) ->
         import_run(weights, out=tmp_path / "run", panel=two)
 
 
+def test_an_imported_run_among_the_runs_of_an_experiment_is_listed_and_predicts(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "experiment" / "runs"
+    import_run(weights, out=runs / "canonical-published", panel=cross(), traits=NAMES)
+    assert run_command(["runs", str(tmp_path / "experiment")]) == 0
+    assert "canonical-published  replicate 0 fold 0 seed None  test R2" in capsys.readouterr().out
+    save_panel(cross(), tmp_path / "cross.zarr")
+    arguments = [str(tmp_path / "experiment"), str(tmp_path / "cross.zarr")]
+    assert run_command(["predict", *arguments, "--out", str(tmp_path / "y.csv")]) == 0
+
+
 def test_an_existing_folder_is_left_alone(weights: Path, tmp_path: Path) -> None:
     import_run(weights, out=tmp_path / "run")
     before = (tmp_path / "run" / "DONE").read_text()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from crosstrait.errors import DataError, SettingsError, listed, unknown
 from crosstrait.evaluation.cells import make_cells, write_cells
 from crosstrait.experiments.cache import mark_done
-from crosstrait.experiments.key import run_key
+from crosstrait.experiments.key import key_parts, run_key
 from crosstrait.experiments.provenance import command, machine, now, versions
 from crosstrait.experiments.run import CELLS, METRICS, PROVENANCE, metrics_csv
 from crosstrait.experiments.storage import file_digest, storage_errors, write_json, write_text
@@ -135,7 +135,8 @@ def import_run(
         "n_traits": model.n_traits,
         **model.metadata,
     }
-    key = run_key({"checkpoint": about["sha256"], "settings": _decides(fitted)})
+    parts = _key_parts(fitted, prune_r=prune_r, sha256=about["sha256"])
+    key = run_key(parts)
     with _appearing(out, key) as folder:
         fitted.save(folder)
         n_cells = _score(fitted, folder, panel=panel, split=split)
@@ -145,7 +146,10 @@ def import_run(
                 "label": model.kind,
                 "replicate": 0,
                 "fold": 0,
+                "seed": None,
+                "train_seconds": None,
                 "key": key,
+                "key_parts": parts,
                 "checkpoint": about,
                 "finished": now(),
                 "command": command(),
@@ -163,15 +167,18 @@ def import_run(
     )
 
 
-def _decides(fitted: Fitted) -> dict[str, Any]:
-    """Return what, beside its weights, decides what an imported model predicts."""
-    return {
-        "model": fitted.config.model_dump(mode="json"),
-        "panel": fitted.panel_digest,
-        "split": fitted.split_digest,
-        "loci": fitted.encoder.variant_id.tolist(),
-        "traits": list(fitted.trait_names),
-    }
+def _key_parts(fitted: Fitted, *, prune_r: float | None, sha256: str) -> dict[str, Any]:
+    """Return what decides the numbers of the run, as of a training; nobody knows its seed."""
+    parts = key_parts(
+        panel_digest=fitted.panel_digest,
+        split_digest=fitted.split_digest,
+        traits=fitted.trait_names,
+        prune_r=prune_r,
+        config=fitted.config,
+        train=fitted.train_config,
+        seed=fitted.seed,
+    )
+    return {**parts, "seed": None, "checkpoint": sha256}
 
 
 def _trait_names(

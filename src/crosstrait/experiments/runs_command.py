@@ -91,9 +91,11 @@ def _described(run: CachedRun) -> str:
         return "damaged; it is trained again when needed"
     score = "" if run.test_r2 is None else f"test R2 {run.test_r2:.3f}  "
     used = "" if run.used else "  not of the last experiment"
+    seconds = run.about["train_seconds"]  # not known of an imported model, nor is its seed
+    took = "" if seconds is None else f"{seconds:.1f} s  "
     return (
         f"replicate {run.about['replicate']} fold {run.about['fold']} seed {run.about['seed']}  "
-        f"{score}{run.about['train_seconds']:.1f} s  {run.about['finished']}{used}"
+        f"{score}{took}{run.about['finished']}{used}"
     )
 
 

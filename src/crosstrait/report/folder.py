@@ -112,7 +112,7 @@ class RunFolder:
         table = pd.DataFrame(columns=list(LEADERBOARD_COLUMNS))
         if len(cells):
             costs = cells[["model", "replicate", "fold"]].drop_duplicates()
-            costs["train_seconds"] = float(about.get("train_seconds", math.nan))
+            costs["train_seconds"] = _seconds(about)
             table = leaderboard(score(cells), costs=costs)
         settings = {
             "name": path.resolve().name,
@@ -191,10 +191,15 @@ def _read_run(path: Path, run: Mapping[str, Any]) -> RunRecord:
         fold=int(run["fold"]),
         seed=run.get("seed"),
         key=str(run["key"]),
-        train_seconds=float(about.get("train_seconds", math.nan)),
+        train_seconds=_seconds(about),
         metrics=_read_metrics(folder / "metrics.csv"),
         history=_read_history(folder / "history.csv"),
     )
+
+
+def _seconds(about: Mapping[str, Any]) -> float:
+    seconds = about.get("train_seconds")
+    return math.nan if seconds is None else float(seconds)
 
 
 def _read_metrics(path: Path) -> dict[str, float]:
