@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crosstrait.evaluation.ceiling import above_ceiling, noise_ceiling, standard_errors
+from crosstrait.evaluation.ceiling import (
+    above_ceiling,
+    noise_ceiling,
+    noise_table,
+    standard_errors,
+)
+from crosstrait.evaluation.cells import make_cells
 from crosstrait.evaluation.metrics import r2
 from crosstrait.panel import from_arrays
 
@@ -72,3 +78,24 @@ def test_the_published_lithium_errors_leave_the_ceiling_that_was_measured(real_d
         test = np.random.default_rng(seed).permutation(len(table))[15_866:]
         ceilings.append(noise_ceiling(observed[test], standard_error=se[test])[0])
     assert np.mean(ceilings) == pytest.approx(0.817, abs=0.001)
+
+
+def test_the_noise_of_standard_errors_and_models_stand_side_by_side() -> None:
+    observed = np.array([[0.0, 1.0], [2.0, 5.0], [4.0, np.nan]])
+    cells = make_cells(
+        observed,
+        predicted=np.zeros((3, 2)),
+        sample_id=["x", "y", "z"],
+        trait_names=["a", "b"],
+        model="m",
+    )
+    errors = pd.DataFrame({"a": [1.0, np.nan, 1.0]}, index=["x", "y", "z"])
+    learned = {"gp": {"a": 0.5, "b": 1.0}}
+    table = noise_table(cells, trait_se=errors, learned=learned).set_index(["trait", "source"])
+    variance = observed[:, 0].var()
+    assert table.loc[("a", "standard errors"), "noise_variance"] == 1.0
+    assert table.loc[("a", "standard errors"), "ceiling"] == pytest.approx(1 - 1 / variance)
+    assert table.loc[("a", "gp"), "noise_share"] == pytest.approx(0.5 / variance)
+    assert table.loc[("b", "gp"), "ceiling"] == pytest.approx(1 - 1 / 4)
+    assert len(table) == 3
+    assert noise_table(cells, trait_se=None, learned={}).empty

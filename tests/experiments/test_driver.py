@@ -53,6 +53,7 @@ def test_the_folder_holds_what_the_design_says(done: Result) -> None:
             "cells.parquet",
             "config.json",
             "history.csv",
+            "intervals.parquet",
             "metrics.csv",
             "model.safetensors",
             "provenance.json",

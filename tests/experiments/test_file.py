@@ -6,6 +6,7 @@ import pytest
 
 from crosstrait.errors import SettingsError, StorageError
 from crosstrait.experiments.file import Experiment, read_experiment
+from crosstrait.experiments.model_tables import scope_pairs
 
 SMALL = """
 [data]
@@ -196,3 +197,50 @@ def test_changes_override_the_file_and_are_named_in_messages(read) -> None:
         SettingsError, match=r"--set train\.sede=3: .*'sede' \(did you mean 'seed'\?\)"
     ):
         read(SMALL, "train.sede=3")
+
+
+def test_both_scopes_are_two_models_that_form_a_pair(tmp_path: Path) -> None:
+    text = """
+[data]
+panel = "byxrm"
+[[model]]
+type = "ridge"
+scope = "both"
+[[model]]
+type = "canonical"
+name = "attention"
+scope = "both"
+[[model]]
+type = "lasso"
+scope = "single"
+"""
+    path = tmp_path / "scopes.toml"
+    path.write_text(text)
+    models = read_experiment(path).models
+    assert [(m.label, m.train.scope) for m in models] == [
+        ("ridge", "multi"),
+        ("ridge-single", "single"),
+        ("attention", "multi"),
+        ("attention-single", "single"),
+        ("lasso", "single"),
+    ]
+    assert scope_pairs(models) == [("ridge", "ridge-single"), ("attention", "attention-single")]
+
+
+def test_a_scope_that_is_none_or_stands_elsewhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "scopes.toml"
+    path.write_text("""
+[data]
+panel = "byxrm"
+[[model]]
+type = "ridge"
+scope = "boht"
+[[model]]
+type = "canonical"
+[model.train]
+scope = "single"
+""")
+    with pytest.raises(SettingsError) as refused:
+        read_experiment(path)
+    assert "unknown scope 'boht' (did you mean 'both'?)" in str(refused.value)
+    assert "scope is a setting of [[model]] itself" in str(refused.value)

@@ -6,7 +6,8 @@ an honest model exceeds it. Where one does, say so.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,3 +78,57 @@ def above_ceiling(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """
     share = leaderboard["metric"] == "r2_of_ceiling"
     return leaderboard[share & (leaderboard["mean"] > 1.0)].reset_index(drop=True)
+
+
+class NoiseRow(NamedTuple):
+    """One row of the table of noise: a trait and who estimated its noise."""
+
+    trait: str
+    source: str
+    noise_variance: float
+    noise_share: float
+    ceiling: float
+
+
+NOISE_COLUMNS = NoiseRow._fields
+STANDARD_ERRORS = "standard errors"
+
+
+def noise_table(
+    cells: pd.DataFrame,
+    *,
+    trait_se: pd.DataFrame | None,
+    learned: Mapping[str, Mapping[str, float]],
+) -> pd.DataFrame:
+    """Set the noise that standard errors claim beside the noise that models learned.
+
+    Parameters
+    ----------
+    cells
+        A predictions table, for the scored samples and their values.
+    trait_se
+        Standard errors by sample id and trait name.
+    learned
+        model -> trait -> noise variance, the mean over its runs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `NOISE_COLUMNS`: the noise's variance in trait units, its share of the variance of
+        the scored values, and the R2 of a perfect predictor, 1 - share. What a model cannot
+        explain counts as its noise, so additive models claim more than there is.
+    """
+    once = cells.drop_duplicates(["sample", "trait"])
+    rows = []
+    for trait, own in once.astype({"trait": str}).groupby("trait", sort=False):
+        name = str(trait)
+        variance = float(own["observed"].var(ddof=0))
+        found = {model: traits[name] for model, traits in learned.items() if name in traits}
+        if trait_se is not None and name in trait_se:
+            errors = trait_se[name].reindex(own["sample"].astype(str)).dropna()
+            if len(errors):
+                found = {STANDARD_ERRORS: float((errors**2).mean()), **found}
+        for source, noise in found.items():
+            share = noise / variance if variance > 0 else np.nan
+            rows.append(NoiseRow(name, source, noise, share, 1 - share))
+    return pd.DataFrame(rows, columns=list(NOISE_COLUMNS))

@@ -10,20 +10,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from crosstrait.evaluation.calibration import calibration
+from crosstrait.evaluation.ceiling import noise_table, standard_errors
 from crosstrait.evaluation.cells import gather_cells, write_cells
 from crosstrait.evaluation.comparison import compare
 from crosstrait.evaluation.leaderboard import leaderboard
 from crosstrait.evaluation.scores import score
+from crosstrait.evaluation.single_vs_multi import single_vs_multi
 from crosstrait.experiments.audit import audit
 from crosstrait.experiments.file import Experiment
+from crosstrait.experiments.model_tables import scope_pairs
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.provenance import command, machine, now, versions
-from crosstrait.experiments.run import CELLS, PROVENANCE, Workplace
+from crosstrait.experiments.run import CELLS, INTERVALS, PROVENANCE, Workplace, learned_noise
 from crosstrait.experiments.storage import write_json, write_text
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 
 PREDICTIONS, LEADERBOARD, COMPARISON = "predictions.parquet", "leaderboard.csv", "comparison.csv"
+SINGLE_VS_MULTI, CALIBRATION, NOISE_TABLE = "single_vs_multi.csv", "calibration.csv", "noise.csv"
 EXPERIMENT = "experiment.json"
 
 
@@ -62,15 +67,33 @@ def assemble(
         cells,
         pooled=at.splits[0].pooled,
         expected=[run.place for run in runs],
-        trait_se=_trait_se(at.panel),
+        trait_se=standard_errors(at.panel),
     )
     costs = pd.DataFrame(
         [(*run.place, _train_seconds(finished[run.key])) for run in ended],
         columns=["model", "replicate", "fold", "train_seconds"],
     )
     write_cells(cells, path=out / PREDICTIONS)
-    write_text(out / LEADERBOARD, leaderboard(scores, costs=costs).to_csv(index=False))
-    write_text(out / COMPARISON, compare(scores).to_csv(index=False))
+    standings, differences = leaderboard(scores, costs=costs), compare(scores)
+    write_text(out / LEADERBOARD, standings.to_csv(index=False))
+    write_text(out / COMPARISON, differences.to_csv(index=False))
+    folders = [(finished[run.key], run.label) for run in ended]
+    _write_or_remove(
+        {
+            SINGLE_VS_MULTI: single_vs_multi(
+                standings, comparison=differences, pairs=scope_pairs(experiment.models)
+            ),
+            CALIBRATION: calibration(
+                (folder / INTERVALS, model)
+                for folder, model in folders
+                if (folder / INTERVALS).is_file()
+            ),
+            NOISE_TABLE: noise_table(
+                cells, trait_se=standard_errors(at.panel), learned=learned_noise(folders)
+            ),
+        },
+        out=out,
+    )
     write_json(
         out / EXPERIMENT,
         {
@@ -147,11 +170,10 @@ def _train_seconds(folder: Path) -> float:
     return float(json.loads((folder / PROVENANCE).read_text())["train_seconds"])
 
 
-def _trait_se(panel: Panel) -> pd.DataFrame | None:
-    if "trait_se" not in panel:
-        return None
-    return pd.DataFrame(
-        panel["trait_se"].values,
-        index=panel["sample_id"].values.tolist(),
-        columns=panel["trait_name"].values.tolist(),
-    )
+def _write_or_remove(tables: Mapping[str, pd.DataFrame], *, out: Path) -> None:
+    """Write the tables; one without rows is no file, whatever an earlier experiment left."""
+    for name, table in tables.items():
+        if len(table):
+            write_text(out / name, table.to_csv(index=False))
+        else:
+            (out / name).unlink(missing_ok=True)

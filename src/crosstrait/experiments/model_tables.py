@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import SerializeAsAny
@@ -15,7 +15,11 @@ from crosstrait.models.registry import config_class, parse_model
 from crosstrait.settings import Settings
 from crosstrait.training.config import TrainConfig
 
-_MODEL_KEYS = ("type", "name", "traits", "tune", "train")
+_MODEL_KEYS = ("type", "name", "traits", "scope", "tune", "train")
+_SCOPES = ("multi", "single", "both")
+SINGLE = "-single"
+"""What ends the label of the single-trait version of a model with ``scope = "both"``."""
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -25,7 +29,8 @@ class ModelEntry(Settings):
     Attributes
     ----------
     label
-        What the model is called in every table: its ``name``, or else its ``type``.
+        What the model is called in every table: its ``name``, or else its ``type``; with
+        ``scope = "both"`` the single-trait version has `SINGLE` after it.
     config
         The model's own settings.
     train
@@ -65,7 +70,7 @@ def read_models(problems: list[str], tables: Any, *, shared: Mapping[str, Any]) 
             continue
         where = f"[[model]] {number} ({table.get('name', table.get('type', '?'))})"
         try:
-            entries.append(_model(table, shared=shared, where=where))
+            entries += _both_scopes(table, shared=shared, where=where)
         except SettingsError as error:
             problems.append(str(error))
     protocols = {entry.label: entry.train.protocol for entry in entries}
@@ -88,6 +93,35 @@ def read_models(problems: list[str], tables: Any, *, shared: Mapping[str, Any]) 
     return entries
 
 
+def scope_pairs(models: Iterable[ModelEntry]) -> list[tuple[str, str]]:
+    """Return the labels of models on all traits together and of the same, one trait at a time."""
+    entries = list(models)
+    return [
+        (multi.label, single.label)
+        for multi in entries
+        for single in entries
+        if (multi.train.scope, single.train.scope) == ("multi", "single")
+        and multi.config == single.config
+        and multi.traits == single.traits
+        and multi.train.model_copy(update={"scope": "single"}) == single.train
+    ]
+
+
+def _both_scopes(
+    table: Mapping[str, Any], *, shared: Mapping[str, Any], where: str
+) -> list[ModelEntry]:
+    """Return the model that a table describes; two of them with ``scope = "both"``."""
+    scope = table.get("scope", shared.get("scope", "multi"))
+    if scope not in _SCOPES:
+        raise SettingsError(f"{where}: {unknown('scope', str(scope), _SCOPES)}")
+    if scope != "both":
+        return [_model(table, shared={**shared, "scope": scope}, where=where)]
+    multi, single = (
+        _model(table, shared={**shared, "scope": each}, where=where) for each in ("multi", "single")
+    )
+    return [multi, single.model_copy(update={"label": single.label + SINGLE})]
+
+
 def _model(table: Mapping[str, Any], *, shared: Mapping[str, Any], where: str) -> ModelEntry:
     problems: list[str] = []
     settings = {key: value for key, value in table.items() if key not in _MODEL_KEYS[1:]}
@@ -108,6 +142,8 @@ def _model(table: Mapping[str, Any], *, shared: Mapping[str, Any], where: str) -
     if not isinstance(own, Mapping):
         problems.append(f"train must be a table [model.train]; got {own!r}")
         own = {}
+    if "scope" in own:
+        problems.append("[model.train]: scope is a setting of [[model]] itself; move it there")
     config = None
     try:
         config = parse_model(_only_known(settings, problems), where=where)

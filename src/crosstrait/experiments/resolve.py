@@ -24,7 +24,7 @@ def resolve_training(
 ) -> TrainConfig:
     """Return the model's training settings, later overrides winning.
 
-    An estimator reads ``protocol`` alone, so that nothing else of it changes a run.
+    An estimator reads ``protocol`` and ``scope`` alone, so that nothing else of it changes a run.
 
     Raises
     ------
@@ -35,5 +35,5 @@ def resolve_training(
     for override in overrides:
         merged.update(override)
     if not is_network(config):
-        merged = {key: value for key, value in merged.items() if key == "protocol"}
+        merged = {key: value for key, value in merged.items() if key in ("protocol", "scope")}
     return TrainConfig.parse(merged, where=where)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from crosstrait.errors import TrainingError
+from crosstrait.evaluation.calibration import LEVELS, make_intervals, write_intervals
 from crosstrait.evaluation.cells import make_cells, write_cells
 from crosstrait.evaluation.metrics import r2
 from crosstrait.experiments.cache import RunCache
@@ -29,6 +31,8 @@ from crosstrait.training.progress import Progress
 # What the published code calls its scores; an estimator that watches no validation sample has none.
 PUBLISHED_METRICS = ("best_val_loss", "final_val_loss", "best_val_r2", "final_val_r2")
 CELLS, METRICS, PROVENANCE = "cells.parquet", "metrics.csv", "provenance.json"
+NOISE = "noise_variance_"
+INTERVALS = "intervals.parquet"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,6 +114,11 @@ def write_run(
     )
     fitted.save(folder)
     write_cells(cells, path=folder / CELLS)
+    if fitted.errors is not None:
+        calls = at.panel["call_dosage"].values
+        half_widths = fitted.half_widths(calls, rows, levels=LEVELS)
+        intervals = make_intervals(cells, half_widths, measured=~np.isnan(observed))
+        write_intervals(intervals, path=folder / INTERVALS)
     write_text(folder / METRICS, metrics_csv(fitted, observed, predicted))
     write_json(
         folder / PROVENANCE,
@@ -146,6 +155,32 @@ def metrics_csv(
             f"test_r2_{name}": value
             for name, value in zip(fitted.trait_names, by_trait, strict=True)
         },
+        **_noise(fitted),
     }
     table = pd.DataFrame({"metric": list(values), "value": list(values.values())})
     return str(table.to_csv(index=False))
+
+
+def _noise(fitted: Fitted) -> dict[str, float]:
+    variance = fitted.noise_variance
+    if variance is None:
+        return {}
+    return {
+        f"{NOISE}{name}": float(value)
+        for name, value in zip(fitted.trait_names, variance, strict=True)
+    }
+
+
+def learned_noise(runs: Iterable[tuple[Path, str]]) -> dict[str, dict[str, float]]:
+    """Return by model and trait the mean noise variance that its runs (folder, label) learned."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for folder, model in runs:
+        with (folder / METRICS).open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                if row["metric"].startswith(NOISE):
+                    trait = row["metric"].removeprefix(NOISE)
+                    found.setdefault(model, {}).setdefault(trait, []).append(float(row["value"]))
+    return {
+        model: {trait: sum(values) / len(values) for trait, values in traits.items()}
+        for model, traits in found.items()
+    }

@@ -54,6 +54,11 @@ class Estimator(ABC):
         """
         return np.ones_like(self.predict(X))
 
+    @property
+    def noise_variance(self) -> Array | None:
+        """(T,) learned variance of the noise, in the units of Y squared; None if none is."""
+        return None
+
     @abstractmethod
     def state(self) -> dict[str, NDArray[Any]]:
         """Return everything that was learned, as named arrays."""

@@ -121,6 +121,17 @@ class Spectrum:
             products += rows.T @ values[part]
         return (self.vectors.T @ products) / np.sqrt(self.values)[:, None]
 
+    def expand(self, weights: Float64) -> Float64:
+        """Return U weights (N, T) of ``weights`` (r, T)."""
+        if not self.gram.over_loci:
+            return self.vectors @ weights
+        loci = self.vectors @ (weights / np.sqrt(self.values)[:, None])
+        expanded = np.empty((len(self.gram.samples), weights.shape[1]))
+        blocks = row_blocks(self.gram.X, samples=self.gram.samples, mean=self.gram.mean)
+        for part, rows in blocks:
+            expanded[part] = rows @ loci
+        return expanded
+
     def effects(self, weights: Float64) -> Float64:
         """Return X' U weights (L, T) of ``weights`` (r, T)."""
         if self.gram.over_loci:

@@ -10,7 +10,7 @@ from crosstrait.settings import Settings
 
 
 class TrainConfig(Settings):
-    """Training settings of the networks; estimators only read ``protocol``.
+    """Training settings of the networks; estimators only read ``protocol`` and ``scope``.
 
     Attributes
     ----------
@@ -19,6 +19,8 @@ class TrainConfig(Settings):
         sample with a missing selected trait is dropped, in training and in test.
         ``complete-training``: it is dropped in training and validation, and scored like any other,
         so that the model can be compared with masked ones.
+    scope
+        ``multi``: one model learns all traits together. ``single``: a model of its own for each.
     max_epochs, batch_size, micro_batch_size
         Passes over the training samples; samples a step; samples a forward pass (0: the whole
         batch), gradients being accumulated to the same step.
@@ -44,6 +46,7 @@ class TrainConfig(Settings):
     """
 
     protocol: Literal["masked", "complete-training", "complete-cases"] = "masked"
+    scope: Literal["multi", "single"] = "multi"
     max_epochs: int = Field(default=30, ge=1)
     batch_size: int = Field(default=64, ge=1)
     micro_batch_size: int = Field(default=0, ge=0)

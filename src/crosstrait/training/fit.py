@@ -132,7 +132,14 @@ def fit_replicates(
             raise SettingsError(f"seed = {seed!r}: a seed is a whole number, at least 0")
     if len(set(seeds)) < len(seeds):
         raise SettingsError(f"replicates need different seeds; got {listed(seeds, most=20)}")
-    prepared = prepare(panel, split, traits=traits, protocol=train_config.protocol, prune_r=prune_r)
+    prepared = prepare(
+        panel,
+        split,
+        traits=traits,
+        protocol=train_config.protocol,
+        prune_r=prune_r,
+        one_a_trait=train_config.scope == "single",
+    )
     seeds = [int(seed) for seed in seeds]
     if not isinstance(prepared.build(config, seed=seeds[0]), Estimator):
         from crosstrait.training.replicates import fit_networks  # imports Lightning: seconds

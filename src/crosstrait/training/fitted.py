@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.models.base import Estimator, ModelConfig
 from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.members import forward_members
+from crosstrait.models.one_a_trait import build_for
 from crosstrait.models.registry import parse_model
 from crosstrait.panel.schema import Panel
 from crosstrait.split.scaling import TraitScaler
@@ -137,12 +138,25 @@ class Fitted:
         self, calls: NDArray[Any], rows: ArrayLike, *, level: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`predict_interval` of some rows (n,) of genotypes (N, L) in the panel's coding."""
-        factor = self._held_out_errors().at(level)
         chosen = np.asarray(rows, dtype=np.intp)
         centre = self._predict(calls, chosen)
-        with np.errstate(invalid="ignore"):  # infinite quantiles
-            half = self._spread(calls, chosen) * factor
+        [half] = self.half_widths(calls, chosen, levels=[level])
         return centre - half, centre + half
+
+    def half_widths(
+        self, calls: NDArray[Any], rows: ArrayLike, *, levels: Sequence[float]
+    ) -> list[NDArray[np.float64]]:
+        """Return for each level how far (n, T) the intervals of `interval_of` reach either way."""
+        errors = self._held_out_errors()
+        spread = self._spread(calls, np.asarray(rows, dtype=np.intp))
+        with np.errstate(invalid="ignore"):  # infinite quantiles
+            return [spread * errors.at(level) for level in levels]
+
+    @property
+    def noise_variance(self) -> NDArray[np.float64] | None:
+        """(T,) learned variance of the noise, in trait units squared; None if none is."""
+        learned = self.predictor.noise_variance if isinstance(self.predictor, Estimator) else None
+        return None if learned is None else learned * self.scaler.sd**2
 
     def _held_out_errors(self) -> ErrorQuantiles:
         if self.errors is None:
@@ -279,23 +293,24 @@ def _restore(
     encoder = GenotypeEncoder.from_state(_under("encoder.", arrays))
     config = parse_model(settings["model"], where=CONFIG)
     names = tuple(settings["trait_names"])
-    sizes = {
+    sizes: dict[str, Any] = {
         "n_loci": len(encoder.columns),
-        "n_traits": 1 if config.single_trait else len(names),
+        "n_traits": len(names),
+        "one_a_trait": settings["train"].get("scope") == "single",
     }
     predictor: Estimator | tuple[nn.Module, ...]
     with torch.random.fork_rng(devices=[]):
         if settings["n_networks"]:
             networks = []
             for i in range(settings["n_networks"]):
-                network = config.build(**sizes)
+                network = build_for(config, **sizes)
                 assert isinstance(network, nn.Module)
                 own = _under(f"model.{i}.", arrays)
                 network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in own.items()})
                 networks.append(network.eval())
             predictor = tuple(networks)
         else:
-            estimator = config.build(**sizes)
+            estimator = build_for(config, **sizes)
             assert isinstance(estimator, Estimator)
             estimator.load_state(_under("model.", arrays))
             predictor = estimator

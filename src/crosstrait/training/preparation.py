@@ -15,6 +15,7 @@ from crosstrait.errors import DataError, SettingsError, listed, unknown
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.genotypes.prune import prune_linked
 from crosstrait.models.base import Estimator, ModelConfig
+from crosstrait.models.one_a_trait import build_for
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 from crosstrait.split.scaling import TraitScaler
@@ -40,6 +41,8 @@ class Prepared:
         (N, T) and (V, T) standardised traits; NaN is a cell without a measurement.
     panel_digest, split_digest
         Where they are from.
+    one_a_trait
+        Whether each trait gets a model of its own.
     """
 
     encoder: GenotypeEncoder
@@ -51,13 +54,18 @@ class Prepared:
     Y_validation: NDArray[np.float64]
     panel_digest: str
     split_digest: str
+    one_a_trait: bool = False
 
     def build(self, config: ModelConfig, *, seed: int) -> nn.Module | Estimator:
         """Return an untrained model for these samples, its weights drawn from ``seed``."""
-        n_traits = 1 if config.single_trait else len(self.trait_names)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return config.build(n_loci=self.X.shape[1], n_traits=n_traits)
+            return build_for(
+                config,
+                n_loci=self.X.shape[1],
+                n_traits=len(self.trait_names),
+                one_a_trait=self.one_a_trait,
+            )
 
 
 def prepare(
@@ -67,6 +75,7 @@ def prepare(
     traits: Sequence[str] | Literal["all"] | None = None,
     protocol: str = "masked",
     prune_r: float | None = None,
+    one_a_trait: bool = False,
 ) -> Prepared:
     """Select traits and samples, and learn coding and scaling on the training samples.
 
@@ -107,6 +116,7 @@ def prepare(
         Y_validation=scaler.scale(values[validation]),
         panel_digest=str(panel.attrs["digest"]),
         split_digest=split.digest,
+        one_a_trait=one_a_trait,
     )
 
 

@@ -111,7 +111,7 @@ def fit_networks(
 def _tasks(config: ModelConfig, prepared: Prepared, seed: int) -> list[MemberTask]:
     names = prepared.trait_names
     columns: list[tuple[str, tuple[int, ...]]] = [("all", tuple(range(len(names))))]
-    if config.single_trait:
+    if config.single_trait or prepared.one_a_trait:
         columns = [(name, (t,)) for t, name in enumerate(names)]
     tasks = []
     for name, traits in columns:
@@ -158,7 +158,7 @@ def _key(
 
 def _explain(config: ModelConfig, outcome: Outcome) -> str:
     task = outcome.task
-    trait = f", trait {task.name!r}" if config.single_trait else ""
+    trait = f", trait {task.name!r}" if task.name != "all" else ""
     return (
         f"{config.type}, seed {task.seed}{trait}: {outcome.failure}; lower learning_rate, or set "
         f"gradient_clip = 1.0"
