@@ -35,6 +35,21 @@ def test_bf16_mixed_precision_stays_within_two_percent(parity: Path, name: str) 
     assert 1e-6 < error < 2e-2  # and float32 it is not
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize(("bf16", "tolerance"), [(False, 1e-4), (True, 2e-2)])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_outputs_agree_on_a_gpu(parity: Path, name: str, bf16: bool, tolerance: float) -> None:
+    fixture = load_fixture(parity, name)
+    module = fixture.module().cuda()
+    genotypes = fixture.tensor("genotypes").cuda()
+    with torch.autocast("cuda", dtype=torch.bfloat16, enabled=bf16):
+        predicted = module(genotypes).float().cpu()
+    if "environment" in fixture.arrays:
+        predicted = predicted[torch.arange(len(predicted)), fixture.tensor("environment")]
+    exact = fixture.tensor("output")
+    assert (predicted - exact).norm() < tolerance * exact.norm()
+
+
 @pytest.mark.parametrize("name", OPTIONS)
 def test_gradients_agree_with_the_published_model(parity: Path, name: str) -> None:
     fixture = load_fixture(parity, name)
