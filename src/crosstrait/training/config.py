@@ -42,7 +42,7 @@ class TrainConfig(Settings):
     precision
         ``32``; ``bf16``: mixed, parameters stay float32; ``auto``: bf16 on a GPU that has it.
     device
-        ``auto``: a GPU where there is one.
+        ``auto``: a GPU where there is one. Trainings of thousands of steps are compiled there.
     """
 
     protocol: Literal["masked", "complete-training", "complete-cases"] = "masked"
