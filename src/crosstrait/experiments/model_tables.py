@@ -102,7 +102,7 @@ def scope_pairs(models: Iterable[ModelEntry]) -> list[tuple[str, str]]:
         for single in entries
         if (multi.train.scope, single.train.scope) == ("multi", "single")
         and multi.config == single.config
-        and multi.traits == single.traits
+        and (multi.traits is None or {*(single.traits or ())} & {*multi.traits})
         and multi.train.model_copy(update={"scope": "single"}) == single.train
     ]
 
