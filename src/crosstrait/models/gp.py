@@ -46,7 +46,7 @@ class GpConfig(ModelConfig):
 
     type: Literal["gp"] = "gp"
     subset: int = Field(default=1000, ge=2)
-    steps: int = Field(default=80, ge=1)
+    steps: int = Field(default=80, ge=10)
     exact_up_to: int = Field(default=25_000, ge=1)
     inducing: int = Field(default=8_000, ge=1)
 
