@@ -18,6 +18,7 @@ _CONFIGS: dict[str, tuple[str, str]] = {
     "gp": ("crosstrait.models.gp", "GpConfig"),
     "trees": ("crosstrait.models.trees", "TreesConfig"),
     "residual": ("crosstrait.models.residual", "ResidualConfig"),
+    "stack": ("crosstrait.models.stack", "StackConfig"),
     "rijal": ("crosstrait.models.rijal", "RijalConfig"),
     "canonical": ("crosstrait.models.canonical", "CanonicalConfig"),
     "rijal_multienv": ("crosstrait.models.rijal_multienv", "RijalMultienvConfig"),
