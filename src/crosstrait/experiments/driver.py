@@ -102,7 +102,9 @@ def run_experiment(
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
     n_groups = len(group_runs(runs))
-    engine = make_engine(workers or affordable_workers(panel, n_groups=n_groups))
+    threads = experiment.threads
+    workers = workers or affordable_workers(panel, n_groups=n_groups, threads=threads)
+    engine = make_engine(workers, threads=threads)
     console = console or Console(quiet=True)
     failures: list[Failure] = []
     notes: list[str] = []
@@ -163,9 +165,9 @@ def check_engine(name: str, *, workers: int | None) -> None:
         raise SettingsError(f"workers = {workers}: at least one process is needed")
 
 
-def make_engine(workers: int) -> Engine:
+def make_engine(workers: int, *, threads: int | None = None) -> Engine:
     """Return the engine of this machine: this process, or several."""
-    return InProcess() if workers == 1 else ProcessPool(workers)
+    return InProcess(threads) if workers == 1 else ProcessPool(workers, threads)
 
 
 def carry_out_all(

@@ -51,9 +51,14 @@ class TrainTable(TrainConfig):
         Trainings of each network on each split, with the seeds ``seed``, ``seed + 1``, ...
     seed
         Of the first replicate.
+    threads
+        CPU threads of each training. With the same number the results are the same to the last
+        bit, whatever the number of workers and the engine; None: what is there, evenly shared
+        among the workers.
     """
 
     replicates: int = Field(default=1, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
 
 
@@ -66,7 +71,7 @@ class Experiment(Settings):
         The file's name without its ending.
     data, split
         The tables of the same names.
-    replicates, seed
+    replicates, seed, threads
         From ``[train]``.
     models
         The ``[[model]]`` tables, in order.
@@ -81,6 +86,7 @@ class Experiment(Settings):
     seed: int
     models: tuple[ModelEntry, ...]
     tune: TuneConfig | None = None
+    threads: int | None = None
 
 
 def read_experiment(path: Path, *, changes: Sequence[str] = (), tune: bool = False) -> Experiment:
@@ -156,7 +162,9 @@ def parse_experiment(
     train = attempt(problems, TrainTable, tables["train"], "[train]")
     tune = attempt(problems, TuneConfig, tables["tune"], "[tune]") if "tune" in values else None
     shared = {
-        key: value for key, value in tables["train"].items() if key not in ("replicates", "seed")
+        key: value
+        for key, value in tables["train"].items()
+        if key not in ("replicates", "seed", "threads")
     }
     models = read_models(problems, values.get("model", []), shared=shared if train else {})
     if problems or data is None or split is None or train is None:
@@ -169,6 +177,7 @@ def parse_experiment(
         data=data,
         split=split,
         replicates=train.replicates,
+        threads=train.threads,
         seed=train.seed,
         models=tuple(models),
         tune=tune,

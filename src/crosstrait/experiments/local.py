@@ -14,15 +14,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-
-import torch
 
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.engine import Listener, Outcome, Task, carry_out
 from crosstrait.experiments.epochs import EpochFile, read_epochs
 from crosstrait.experiments.handover import hand_over, take_over
-from crosstrait.experiments.provenance import cores, memory_bytes
+from crosstrait.experiments.processors import (
+    Share,
+    limited_threads,
+    share_out,
+    take,
+    visible_gpus,
+)
+from crosstrait.experiments.provenance import cores, memory_bytes, usable_cores
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
@@ -32,28 +38,34 @@ _LOOK_SECONDS = 1.0
 _PANEL = f"panel-{platform.node()}-"
 
 
+@dataclass(frozen=True)
 class InProcess:
-    """Trains one group after another in this process, on all its cores."""
+    """Trains one group after another in this process, with ``threads`` threads or on all cores."""
+
+    threads: int | None = None
 
     def run(
         self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
     ) -> Iterator[Outcome]:
         """Yield the outcome of every group, in order."""
         for group in groups:
-            yield carry_out(group, at=at, listener=listener, wait=wait)
+            with limited_threads(self.threads):
+                outcome = carry_out(group, at=at, listener=listener, wait=wait)
+            yield outcome
 
 
 @dataclass
 class ProcessPool:
-    """Trains groups in ``workers`` processes, which share the cores evenly.
+    """Trains groups in ``workers`` processes, which share cores and GPUs evenly.
 
-    A run has ``cores // workers`` threads, however many runs are left, so that a resumed
-    experiment adds numbers in the same order. A worker that dies (killed, out of memory) is
-    replaced and its group goes on from its checkpoint; a group whose workers died three times
-    has failed.
+    A run has ``threads`` threads, or ``cores // workers`` where that is None, however many runs
+    are left, so that a resumed experiment adds numbers in the same order. A worker that dies
+    (killed, out of memory) is replaced and its group goes on from its checkpoint; a group whose
+    workers died three times has failed.
     """
 
     workers: int
+    threads: int | None = None
     _deaths: dict[str, int] = field(default_factory=dict)
 
     def run(
@@ -85,11 +97,18 @@ class ProcessPool:
     ) -> Iterator[Outcome]:
         """Work through ``waiting``; return early, with the rest in it, when a worker dies."""
         running: dict[Future[Outcome], Task] = {}
+        context = multiprocessing.get_context("spawn")
+        shares = share_out(
+            workers=self.workers,
+            threads=self.threads,
+            cores=usable_cores(),
+            gpus=visible_gpus(),
+        )
         pool = ProcessPoolExecutor(
             min(self.workers, len(waiting)),
-            mp_context=multiprocessing.get_context("spawn"),
+            mp_context=context,
             initializer=_start_worker,
-            initargs=(shared, at.cache.folder, len(at.splits), max(1, cores() // self.workers)),
+            initargs=(shared, at.cache.folder, len(at.splits), shares, context.Value("i", 0)),
         )
         try:
             while waiting or running:
@@ -129,32 +148,31 @@ class ProcessPool:
                 yield Outcome(group=group, status="failed", lost=group.runs, message=message)
 
 
-def affordable_workers(panel: Panel, *, n_groups: int) -> int:
-    """Return how many workers are worth starting: by cores, groups of runs, GPUs and memory.
+def affordable_workers(panel: Panel, *, n_groups: int, threads: int | None = None) -> int:
+    """Return how many workers are worth starting: by cores, GPUs, groups of runs and memory.
 
-    One with a GPU, which the runs would share, and where every worker's coded copy of the
-    genotypes would not fit into half of the memory.
+    One a GPU where there are GPUs, and no more than whose coded copies of the genotypes fit into
+    half of the memory.
     """
-    if torch.cuda.is_available():
-        return 1
     # Coded genotypes as float32, once more while they are made; and a process with torch.
     needed = 2 * 4 * panel["call_dosage"].size + (1 << 30)
     affordable = int(memory_bytes() // 2 // needed)
-    return max(1, min(cores(), n_groups, affordable))
+    most = len(visible_gpus()) or cores() // (threads or 1)
+    return max(1, min(most, n_groups, affordable))
 
 
 _AT: Workplace | None = None
 
 
-def _start_worker(shared: Path, runs: Path, n_splits: int, threads: int) -> None:
+def _start_worker(
+    shared: Path, runs: Path, n_splits: int, shares: Sequence[Share], started: Synchronized[int]
+) -> None:
     global _AT
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    os.environ["OMP_NUM_THREADS"] = str(threads)  # read by libraries that are loaded later
-
-    from threadpoolctl import threadpool_limits
-
-    torch.set_num_threads(threads)
-    threadpool_limits(threads)
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    take(shares[number])
     splits = tuple(Split.load(shared / f"fold-{fold}.json") for fold in range(n_splits))
     _AT = Workplace(panel=take_over(shared), splits=splits, cache=RunCache(runs))
 

@@ -36,6 +36,7 @@ def run_trainings(
     prune_r: float | None = None,
     executor: str = "local",
     workers: int = 1,
+    threads: int | None = None,
     console: Console | None = None,
 ) -> list[Path]:
     """Train every job on every split with every seed, unless it is in ``out`` already.
@@ -59,6 +60,8 @@ def run_trainings(
         Linkage pruning inside each split, or None.
     executor, workers
         As for `run_experiment`.
+    threads
+        CPU threads of each training; what is there, evenly shared, where not given.
     console
         Where progress is shown; nowhere if not given.
 
@@ -96,8 +99,9 @@ def run_trainings(
         prune_r=prune_r,
     )
     at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
+    engine = make_engine(workers, threads=threads)
     finished, _, failures = carry_out_all(
-        runs, at=at, engine=make_engine(workers), console=console or Console(quiet=True)
+        runs, at=at, engine=engine, console=console or Console(quiet=True)
     )
     folders = [finished[run.key] for run in runs if run.key in finished]
     if failures:

@@ -1,0 +1,100 @@
+"""Which cores, threads and GPU a process trains on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from crosstrait.experiments.provenance import machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The part of a machine that is one worker's.
+
+    Attributes
+    ----------
+    threads
+        Threads of its trainings, which decide in which order floating-point numbers are added.
+    cores
+        Cores that the process is kept on; None: any.
+    gpu
+        Which of the GPUs that CUDA shows it sees, as CUDA_VISIBLE_DEVICES names it; None: all.
+    """
+
+    threads: int
+    cores: tuple[int, ...] | None = None
+    gpu: str | None = None
+
+
+def share_out(
+    *,
+    workers: int,
+    threads: int | None,
+    cores: Sequence[int],
+    gpus: Sequence[str] = (),
+) -> list[Share]:
+    """Divide cores and GPUs among workers.
+
+    Workers are pinned where they fill the machine; fewer would crowd on the first cores together
+    with those of another experiment.
+
+    Parameters
+    ----------
+    workers
+        How many there are.
+    threads
+        Of each training; an even share of the cores where not given.
+    cores, gpus
+        The numbers of the cores, and the names of the GPUs, that may be used.
+    """
+    each = threads or max(1, len(cores) // workers)
+    filled = workers * each
+    pinned = filled <= len(cores) < filled + each
+    return [
+        Share(
+            threads=each,
+            cores=tuple(cores[i * each : (i + 1) * each]) if pinned else None,
+            gpu=gpus[i % len(gpus)] if gpus else None,
+        )
+        for i in range(workers)
+    ]
+
+
+def visible_gpus() -> list[str]:
+    """Return the names of the GPUs that this process may use, without starting CUDA."""
+    n_gpus = torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return named[:n_gpus] if any(named) else [str(i) for i in range(n_gpus)]
+
+
+def take(share: Share) -> None:
+    """Make this process, a worker's, use its share for the rest of its life."""
+    machine()  # it says what the machine has, not what this process may use of it
+    if share.cores is not None and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, share.cores)
+    if share.gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = share.gpu
+    os.environ["OMP_NUM_THREADS"] = str(share.threads)  # read by libraries that are loaded later
+    torch.set_num_threads(share.threads)
+    threadpool_limits(share.threads)
+
+
+@contextmanager
+def limited_threads(threads: int | None) -> Iterator[None]:
+    """Train with so many threads while the block runs; None: as many as there are."""
+    if threads is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
