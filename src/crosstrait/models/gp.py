@@ -101,6 +101,30 @@ class GpEstimator(Estimator):
         """(T,) variance of the noise, in the units of Y squared."""
         return self._numbers("log_noise")
 
+    @property
+    def variance_shares(self) -> Float64:
+        """(T, 2) additive and epistatic shares of the predicted variance; NaN where that is 0.
+
+        Among new genotypes whose loci are drawn independently of one another from the samples
+        that learned: what a regression on the loci explains of their predictions, and the rest.
+        """
+        n_loci = self.basis.shape[1]
+        shares = np.full((len(self.kernels), 2), np.nan)
+        if not len(self.basis):
+            return shares
+        rng = np.random.default_rng(0)
+        n = 2000 + 2 * n_loci
+        X = self.basis[rng.integers(len(self.basis), size=(n, n_loci)), np.arange(n_loci)]
+        predicted = self.predict(X)
+        predicted -= predicted.mean(axis=0)
+        terms = np.column_stack([np.ones(n), X])
+        left = predicted - terms @ np.linalg.lstsq(terms, predicted, rcond=None)[0]
+        varied = np.ptp(predicted, axis=0) > 0
+        total = (predicted[:, varied] ** 2).sum(axis=0) / (n - 1)
+        epistatic = (left[:, varied] ** 2).sum(axis=0) / (n - n_loci - 1) / total
+        shares[varied] = np.column_stack([1 - epistatic, epistatic])
+        return shares
+
     def _numbers(self, name: str) -> Float64:
         found = [getattr(kernel, name).exp().double() for kernel in self.kernels]
         return np.asarray(torch.stack(found).numpy())
