@@ -143,10 +143,12 @@ def test_the_locus_weights_noise_and_shares_tell_the_truth() -> None:
     X = rng.choice(np.array([-1, 1], dtype=np.float32), size=(400, 10))
     additive, pair = X[:, 4] + X[:, 5], X[:, 0] * X[:, 1]
     Y = np.stack([additive, 0.5 * additive + 2 * pair], axis=1) + 0.5 * rng.normal(size=(400, 2))
+    scale = Y.std(axis=0)
+    Y = (Y - Y.mean(axis=0)) / scale
     problem = Problem(X=X, Y=Y, X_validation=X[:0], Y_validation=Y[:0], X_test=X[:1], Y_test=Y[:1])
     model = fitted(problem, steps=40)
     assert set(model.locus_weight[1].argsort()[-2:]) == {0, 1}
-    np.testing.assert_allclose(model.noise_variance, 0.25, rtol=0.3)
+    np.testing.assert_allclose(model.noise_variance, 0.25 / scale**2, rtol=0.3)
     assert model.variance_shares.shape == (2, 2)
     assert model.variance_shares[0, 1] < 0.1
     assert model.variance_shares[1, 1] > 0.7
