@@ -24,6 +24,12 @@ def negative_log_likelihood(kernel: Kernel, A: Tensor, y: Tensor) -> Tensor:
     return 0.5 * (y @ torch.linalg.solve(covariance, y) + torch.logdet(covariance))
 
 
+def learned(A: Tensor, y: Tensor, *, subset: int, steps: int = 60) -> Kernel:
+    kernel = Kernel(additive_effects(A, y))
+    learn_kernel(kernel, A, y, subset=subset, steps=steps, seed=0)
+    return kernel
+
+
 def test_the_slope_is_that_of_the_log_likelihood() -> None:
     A, y = a_cross(40)
     kernel = Kernel(additive_effects(A, y))
@@ -49,7 +55,7 @@ def test_additive_effects_are_those_of_ridge_regression() -> None:
 def test_learning_raises_the_likelihood_and_finds_the_loci_and_the_noise() -> None:
     A, y = a_cross()
     before = negative_log_likelihood(Kernel(additive_effects(A, y)), A, y)
-    kernel = learn_kernel(A, y, subset=300, steps=60, seed=0)
+    kernel = learned(A, y, subset=300)
     assert negative_log_likelihood(kernel, A, y) < before - 20
     weight = kernel.log_weight.exp()
     assert set(weight.argsort(descending=True)[:2].tolist()) == {0, 1}
@@ -59,12 +65,22 @@ def test_learning_raises_the_likelihood_and_finds_the_loci_and_the_noise() -> No
 
 def test_random_subsets_learn_much_the_same_kernel() -> None:
     A, y = a_cross(600)
-    whole = learn_kernel(A, y, subset=600, steps=60, seed=0)
-    parts = learn_kernel(A, y, subset=200, steps=60, seed=0)
+    whole = learned(A, y, subset=600)
+    parts = learned(A, y, subset=200)
     assert parts.log_noise.exp() / whole.log_noise.exp() < 1.5
     assert set(parts.log_weight.argsort(descending=True)[:2].tolist()) == {0, 1}
 
 
 def test_a_kernel_is_learned_where_nothing_varies() -> None:
-    kernel = learn_kernel(torch.ones(20, 3), torch.arange(20.0) - 9.5, subset=20, steps=10, seed=0)
+    kernel = learned(torch.ones(20, 3), torch.arange(20.0) / 6 - 1.6, subset=20, steps=10)
     assert all(bool(torch.isfinite(value).all()) for value in kernel.state_dict().values())
+
+
+def test_what_needs_no_gradient_stays() -> None:
+    A, y = a_cross(60)
+    kernel = Kernel(additive_effects(A, y))
+    kernel.log_shape.requires_grad_(False)
+    before = kernel.log_shape.clone()
+    learn_kernel(kernel, A, y, subset=60, steps=10, seed=0)
+    assert torch.equal(kernel.log_shape, before)
+    assert not any(parameter.requires_grad for parameter in kernel.parameters())

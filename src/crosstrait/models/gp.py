@@ -16,7 +16,7 @@ from crosstrait.models.gp_exact import blocks, dual_weights, solve
 from crosstrait.models.gp_held_out import fold_errors, left_out_spread, spread
 from crosstrait.models.gp_inducing import solve_inducing
 from crosstrait.models.gp_kernel import Kernel
-from crosstrait.models.gp_learning import learn_kernel
+from crosstrait.models.gp_learning import additive_effects, learn_kernel
 from crosstrait.models.gp_tied import learn_tied_kernels
 
 Float64 = NDArray[np.float64]
@@ -153,8 +153,14 @@ class GpEstimator(Estimator):
                 continue
             A, y = self._tensor(X[rows]), self._tensor(Y[rows, t])
             if tied is None:
-                self.kernels[t] = learn_kernel(
-                    A, y, subset=self.config.subset, steps=self.config.steps, seed=seed
+                self.kernels[t] = Kernel(additive_effects(A, y))
+                learn_kernel(
+                    self.kernels[t],
+                    A,
+                    y,
+                    subset=self.config.subset,
+                    steps=self.config.steps,
+                    seed=seed,
                 )
             kernel = self.kernels[t].to(self.dtype)
             basis = self._basis(rows, seed=seed)

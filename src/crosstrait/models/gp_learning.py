@@ -16,21 +16,22 @@ _LEARNING_RATE = 0.1
 _AVERAGED = 0.3
 
 
-def learn_kernel(A: Tensor, y: Tensor, *, subset: int, steps: int, seed: int) -> Kernel:
-    r"""Return the kernel of a trait from its samples A (N, L), y (N,) of mean 0.
+def learn_kernel(
+    kernel: Kernel, A: Tensor, y: Tensor, *, subset: int, steps: int, seed: int
+) -> None:
+    r"""Fit the kernel of a trait to its samples A (N, L), y (N,) of mean 0 and variance near 1.
 
     Ascends the mean log marginal likelihood of ``subset`` samples, drawn anew each step, by Adam
-    on the logarithms of all parameters. Its gradient by the covariance is
-    :math:`(\alpha \alpha^\top - C) / 2` with C the inverse of the covariance and
-    :math:`\alpha = C y`.
+    on the parameters of ``kernel`` that require a gradient, and leaves none that does. Its
+    gradient by the covariance is :math:`(\alpha \alpha^\top - C) / 2`, with C the inverse of the
+    covariance and :math:`\alpha = C y`.
 
     Raises
     ------
     TrainingError
         If the covariance of a subset is not positive definite.
     """
-    kernel = Kernel(additive_effects(A, y))
-    parameters = list(kernel.parameters())
+    parameters = [parameter for parameter in kernel.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=_LEARNING_RATE, betas=(0.9, 0.99))
     schedule = OneCycleLR(optimizer, _LEARNING_RATE, total_steps=steps, pct_start=0.2)
     rng = np.random.default_rng(seed)
@@ -55,7 +56,7 @@ def learn_kernel(A: Tensor, y: Tensor, *, subset: int, steps: int, seed: int) ->
     with torch.no_grad():
         for average, parameter in zip(averages, parameters, strict=True):
             parameter.copy_(average)
-    return kernel.requires_grad_(False)
+    kernel.requires_grad_(False)
 
 
 def additive_effects(A: Tensor, y: Tensor) -> Tensor:
