@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crosstrait.evaluation import compare, leaderboard, score, write_cells
+from crosstrait.evaluation import compare, leaderboard, read_cells, score, write_cells
+from crosstrait.evaluation.calibration import calibration, make_intervals, write_intervals
+from crosstrait.evaluation.ceiling import noise_table
+from crosstrait.evaluation.single_vs_multi import single_vs_multi
 from support.predictions import predictions, trait_values
 
 ACCURACY = {"ridge": 0.40, "trees": 0.47, "canonical": 0.44, "transformer": 0.52}
@@ -76,6 +79,33 @@ def write_run_folder(
             {"model": model, "replicate": replicate, "fold": fold, "reason": "the loss is NaN"}
         ]
     (folder / "experiment.json").write_text(json.dumps(content, indent=1))
+    return folder
+
+
+def write_more_tables(folder: Path, *, standard_error: float = 0.5) -> Path:
+    """Add the tables that only some experiments have: both scopes, intervals and noise."""
+    board = pd.read_csv(folder / "leaderboard.csv", keep_default_na=False, na_values=[""])
+    comparison = pd.read_csv(folder / "comparison.csv")
+    cells = read_cells(folder / "predictions.parquet")
+    ranked = [model for model in dict.fromkeys(board["model"]) if model in ACCURACY]
+    single_vs_multi(
+        board, comparison=comparison, pairs=[(ranked[0], ranked[1]), (ranked[3], ranked[2])]
+    ).to_csv(folder / "single_vs_multi.csv", index=False)
+    sources = []
+    for model, own in cells.groupby("model", observed=True, sort=False):
+        z = 1.1 * np.array([0.674, 1.282, 1.960])
+        half = [np.full(len(own), width) for width in z * (own.observed - own.predicted).std()]
+        intervals = make_intervals(own, half, measured=np.ones(len(own), dtype=bool))
+        path = folder / "runs" / f"{model}.parquet"
+        write_intervals(intervals, path=path)
+        sources.append((path, str(model)))
+    calibration(sources).to_csv(folder / "calibration.csv", index=False)
+    traits = list(dict.fromkeys(cells["trait"].astype(str)))
+    samples = list(dict.fromkeys(cells["sample"].astype(str)))
+    errors = pd.DataFrame(standard_error, index=samples, columns=traits)
+    learned = {"gp": dict.fromkeys(traits, 0.2)}
+    noise = noise_table(cells, trait_se=errors, learned=learned)
+    noise.to_csv(folder / "noise.csv", index=False)
     return folder
 
 
@@ -206,3 +236,4 @@ if __name__ == "__main__":
         only={"rijal": ["Lithium_Chloride", "YPD", "Zeocin"]},
         resamples=1000,
     )
+    write_more_tables(Path(sys.argv[1]))

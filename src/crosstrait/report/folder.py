@@ -13,17 +13,20 @@ from typing import Any
 import pandas as pd
 
 from crosstrait.errors import DataError, StorageError
+from crosstrait.evaluation.calibration import CALIBRATION_COLUMNS
+from crosstrait.evaluation.ceiling import NOISE_COLUMNS
 from crosstrait.evaluation.cells import read_cells
 from crosstrait.evaluation.comparison import COMPARISON_COLUMNS
 from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS, leaderboard
 from crosstrait.evaluation.scores import score
+from crosstrait.evaluation.single_vs_multi import SINGLE_VS_MULTI_COLUMNS
 from crosstrait.experiments.assemble import PREDICTIONS
 from crosstrait.experiments.cache import is_finished
 from crosstrait.experiments.run import CELLS
 
 HISTORY_COLUMNS = ("epoch", "train_loss", "val_loss", "member")
 
-_NAMES = ("model", "other", "trait", "metric", "member")
+_NAMES = ("model", "other", "single", "source", "trait", "metric", "member")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,6 +139,25 @@ class RunFolder:
                 "machine": about.get("machine", {}),
             },
         )
+
+    @cached_property
+    def single_vs_multi(self) -> pd.DataFrame:
+        """What learning across traits gains; empty where no model was fitted both ways."""
+        return self._table("single_vs_multi.csv", SINGLE_VS_MULTI_COLUMNS)
+
+    @cached_property
+    def calibration(self) -> pd.DataFrame:
+        """The coverage of predictive intervals; empty where no model has any."""
+        return self._table("calibration.csv", CALIBRATION_COLUMNS)
+
+    @cached_property
+    def noise(self) -> pd.DataFrame:
+        """The noise by trait and source; empty where none is known."""
+        return self._table("noise.csv", NOISE_COLUMNS)
+
+    def _table(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        table = _read_table(self.path / name, columns)
+        return pd.DataFrame(columns=list(columns)) if table is None else table
 
     @cached_property
     def cells(self) -> pd.DataFrame | None:

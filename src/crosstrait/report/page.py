@@ -17,8 +17,15 @@ from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_
 from crosstrait.experiments.storage import write_text
 from crosstrait.report import numbers, plates
 from crosstrait.report.answer import find_answer
+from crosstrait.report.calibration import (
+    calibration_plate,
+    coverages,
+    noise_lines,
+    worst_text,
+)
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.reference import beside_published
+from crosstrait.report.scopes import gains, scope_plate
 from crosstrait.report.standings import Standing, standings
 from crosstrait.report.style import BLUE, model_colours
 from crosstrait.report.svg import THEMED
@@ -66,6 +73,7 @@ def render(folder: RunFolder) -> str:
         "significant": numbers.significant,
         "sortable": lambda value: repr(float(value)) if math.isfinite(value) else "",
         "is_number": math.isfinite,
+        "worst": worst_text,
     }
     environment.globals |= {"interval": numbers.interval_text, "nan": math.nan}
     return environment.get_template("report.html").render(page=_content(folder))
@@ -87,6 +95,8 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         ),
         "frontier": plates.frontier_plate(leaderboard),
         "curves": plates.curves_plate(folder.runs, colours=colours),
+        "scopes": scope_plate(folder.single_vs_multi, colours=colours),
+        "calibration": calibration_plate(folder.calibration, colours=colours),
         "density": None,
         "missing": None,
         "correlations": None,
@@ -111,6 +121,10 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "by_trait": _by_trait(rows, traits, [line.model for line in lines]),
         "published": beside_published(leaderboard),
         "figures": figures,
+        "gains": gains(folder.single_vs_multi),
+        "coverages": coverages(folder.calibration),
+        "noise": noise_lines(folder.noise, leaderboard=leaderboard),
+        "noise_sources": list(dict.fromkeys(folder.noise["source"])),
         "runs": folder.runs,
         "experiment": experiment,
         "settings": _flat(experiment.get("experiment", {})),

@@ -65,7 +65,7 @@ def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
             "for missing traits, so a reference and no paired comparison."
         )
     figure = r2_by_trait(leaderboard, published=published, width_mm=_PAGE_MM)
-    return _plate(figure, "scores", "R² by trait", caption)
+    return make_plate(figure, "scores", "R² by trait", caption)
 
 
 def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) -> list[Plate]:
@@ -87,7 +87,7 @@ def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) 
             f"of the paired difference; a hollow point is a difference that may be zero."
         )
         title = f"{answer.best.model} against {other}"
-        plates.append(_plate(figure, f"difference-{k}", title, caption))
+        plates.append(make_plate(figure, f"difference-{k}", title, caption))
     return plates
 
 
@@ -102,7 +102,7 @@ def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
         "scale. The line joins the models that no cheaper model beats; their names are bold."
     )
     figure = frontier(leaderboard, width_mm=150)
-    return _plate(figure, "frontier", "Accuracy against training time", caption)
+    return make_plate(figure, "frontier", "Accuracy against training time", caption)
 
 
 def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plate:
@@ -113,7 +113,7 @@ def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
         f"both are equal; predictions vary less than observations, as they should."
     )
     figure = observed_against_predicted(cells, model=model, traits=traits, width_mm=_PAGE_MM)
-    return _plate(figure, "density", "Observed against predicted", caption)
+    return make_plate(figure, "density", "Observed against predicted", caption)
 
 
 def curves_plate(runs: tuple[RunRecord, ...], *, colours: dict[str, str]) -> Plate | None:
@@ -138,7 +138,7 @@ def curves_plate(runs: tuple[RunRecord, ...], *, colours: dict[str, str]) -> Pla
     if stops:
         caption += f" Best epochs: {'; '.join(stops)}."
     figure = learning_curves(histories, colours=colours, width_mm=_PAGE_MM)
-    return _plate(figure, "curves", "Learning curves", caption)
+    return make_plate(figure, "curves", "Learning curves", caption)
 
 
 def missing_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plate | None:
@@ -157,7 +157,7 @@ def missing_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
         f"trait; a rule that drops incomplete samples would keep only these."
     )
     figure = missing_map(measured, traits=traits, width_mm=_PAGE_MM)
-    return _plate(figure, "missing", "Missing trait values", caption)
+    return make_plate(figure, "missing", "Missing trait values", caption)
 
 
 def correlation_plate(cells: pd.DataFrame, *, model: str) -> Plate | None:
@@ -174,10 +174,11 @@ def correlation_plate(cells: pd.DataFrame, *, model: str) -> Plate | None:
         f"good model may correlate more strongly than the measurements do."
     )
     figure = trait_correlation_map(observed, predicted, width_mm=200)
-    return _plate(figure, "correlations", "Trait correlations", caption)
+    return make_plate(figure, "correlations", "Trait correlations", caption)
 
 
-def _plate(figure: Figure, name: str, title: str, caption: str) -> Plate:
+def make_plate(figure: Figure, name: str, title: str, caption: str) -> Plate:
+    """Put a figure into the page; ``name`` is unique there."""
     width = figure.get_size_inches()[0] / MM * _PIXELS_A_MM
     svg = inline_svg(figure, name=name, title=title, description=caption)
     return Plate(title=title, svg=Markup(svg), caption=caption, width_px=round(width))
