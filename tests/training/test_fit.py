@@ -17,7 +17,7 @@ from crosstrait.panel.schema import Panel, from_arrays
 from crosstrait.split.manifest import Split, from_ids
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.fit import fit, fit_replicates
-from crosstrait.training.fitted import Fitted
+from crosstrait.training.fitted import Fitted, load_model
 from crosstrait.training.progress import EpochDone
 from crosstrait.training.replicates import ReplicatesError
 
@@ -155,6 +155,23 @@ def test_a_single_trait_model_is_one_network_a_trait_as_if_each_were_alone() -> 
         np.testing.assert_allclose(
             together.predict(NEW)[:, [t]], alone.predict(NEW), rtol=1e-4, atol=1e-4
         )
+
+
+@pytest.mark.parametrize("model", [CANONICAL, "multi_gblup"], ids=["canonical", "multi_gblup"])
+def test_scope_single_gives_each_trait_a_model_as_if_it_were_alone(
+    model: Any, tmp_path: Path
+) -> None:
+    settings = {"scope": "single"} | (SHORT if model == CANONICAL else {})
+    together = fit(model, PANEL, SPLIT, train=settings)
+    for t, name in enumerate(TRAITS):
+        alone = fit(model, PANEL, SPLIT, train={**settings, "scope": "multi"}, traits=[name])
+        np.testing.assert_allclose(
+            together.predict(NEW)[:, [t]], alone.predict(NEW), rtol=1e-4, atol=1e-4
+        )
+    multi = fit(model, PANEL, SPLIT, train={**settings, "scope": "multi"})
+    assert not np.allclose(together.predict(NEW), multi.predict(NEW), rtol=1e-4)
+    together.save(tmp_path)
+    np.testing.assert_array_equal(load_model(tmp_path).predict(NEW), together.predict(NEW))
 
 
 @pytest.mark.parametrize("model", [RIJAL, CANONICAL], ids=["rijal", "canonical"])

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from crosstrait.evaluation.ceiling import above_ceiling
 from crosstrait.report.answer import find_answer
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.numbers import (
@@ -67,6 +68,14 @@ def leaderboard_table(folder: Path) -> Group:
         cells += [duration(row.train_seconds), _difference(row)]
         table.add_row(*cells)
     notes = [Text(f"{row.model}: {row.note}", style="yellow") for row in rows if row.note]
+    if above := sorted(set(above_ceiling(leaderboard)["model"])):
+        notes.append(
+            Text(
+                f"{', '.join(above)} above the noise ceiling: the standard errors overstate the "
+                f"noise, or something leaked",
+                style="yellow",
+            )
+        )
     answer = find_answer(leaderboard, comparison=comparison)
     return Group(table, *notes, Text(answer.sentence, style="bold"))
 
