@@ -18,6 +18,7 @@ _CONFIGS: dict[str, tuple[str, str]] = {
     "gp": ("crosstrait.models.gp", "GpConfig"),
     "trees": ("crosstrait.models.trees", "TreesConfig"),
     "residual": ("crosstrait.models.residual", "ResidualConfig"),
+    "sparse_attention": ("crosstrait.models.sparse_attention", "SparseAttentionConfig"),
     "stack": ("crosstrait.models.stack", "StackConfig"),
     "rijal": ("crosstrait.models.rijal", "RijalConfig"),
     "canonical": ("crosstrait.models.canonical", "CanonicalConfig"),

@@ -16,15 +16,13 @@ from torch.optim.lr_scheduler import OneCycleLR
 from crosstrait.errors import TrainingError
 from crosstrait.models.base import Array, Estimator, ModelConfig
 from crosstrait.models.lasso import draw_folds, fit_lasso
-from crosstrait.models.nonnegative import minimise_nonnegative
+from crosstrait.models.member_weights import HeldOutFolds, weigh_members
 from crosstrait.models.search_space import Choice, Real, SearchSpace, Whole
 
 Float64 = NDArray[np.float64]
 Power = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 _PREDICTION_ROWS = 4096
-# Share of the members' variances that draws their weights together.
-_EVEN = 0.1
 # Errors count squared up to this many robust standard deviations, and then linearly: all but 5 %
 # of the precision where noise is normal (Huber 1964, Annals of Mathematical Statistics 35:73).
 _HUBER = 1.345
@@ -176,6 +174,10 @@ class ResidualEstimator(Estimator):
             If there are fewer samples than members, or the loss stops being finite.
         """
         X, Y = np.concatenate([X, X_validation]), np.concatenate([Y, Y_validation])
+        self.cross_fit(X, Y, seed=seed)
+
+    def cross_fit(self, X: Array, Y: Array, *, seed: int) -> HeldOutFolds:
+        """Learn, and return which member saw what and what its effects left to its network."""
         n_members = len(self.config.focus)
         if len(X) < n_members:
             raise TrainingError(
@@ -201,36 +203,11 @@ class ResidualEstimator(Estimator):
                 torch.from_numpy(fold),
                 bound=torch.from_numpy(_huber_bound(lasso.errors(X, Y, fold=fold))),
             )
-        own = fold, np.arange(len(X))
-        networks = self._members(X)
-        self._weigh(left[own], networks, fold)
-        self.held_out = left[own] - self.share.sum() * networks[own]
-
-    def _weigh(self, left: Array, networks: Float64, fold: NDArray[np.intp]) -> None:
-        r"""Choose the networks' weights w >= 0 that minimise :math:`w^\top C w - 2 a^\top w`.
-
-        C holds the mean products of the networks' outputs (K, N, T). They are to predict ``left``
-        (N, T), what the effects of the member that has not seen a sample leave of it: a is a
-        network's variance times its regression slope on the samples that it has not seen. Both
-        are drawn towards the best equal weights, so that members as good as one another share.
-        """
-        cells = networks[:, ~np.isnan(left)]  # (K, C)
-        products = cells @ cells.T / cells.shape[1]
-        slope = np.zeros(len(networks))
-        for k, network in enumerate(networks):
-            own = fold == k
-            power = np.where(np.isnan(left[own]), 0.0, network[own] ** 2).sum()
-            slope[k] = np.nansum(network[own] * left[own]) / power if power > 0 else 0.0
-        variance = np.diag(products)
-        alive = np.flatnonzero(variance > 0)
-        self.share = np.zeros(len(networks))
-        if len(alive):
-            products, variance = products[np.ix_(alive, alive)], variance[alive]
-            target = slope[alive] * variance
-            equal = max(0.0, target.sum() / products.sum())
-            self.share[alive] = minimise_nonnegative(
-                products + _EVEN * np.diag(variance), target + _EVEN * variance * equal
-            )
+        folds = HeldOutFolds(fold=fold, left=left)
+        networks = self.members(X)
+        self.share = weigh_members(networks, folds.own(left), unseen=folds.unseen)
+        self.held_out = folds.own(left) - self.share.sum() * folds.own(networks)
+        return folds
 
     def _locus_weight(self, coef: Float64) -> NDArray[np.float32]:
         importance = np.abs(coef).sum(axis=1, keepdims=True)  # (K, 1, L)
@@ -286,15 +263,16 @@ class ResidualEstimator(Estimator):
 
     def predict(self, X: Array) -> Float64:
         """Return predictions (n, T) for coded genotypes (n, L)."""
-        predicted: Float64 = self._additive(X) + np.tensordot(self.share, self._members(X), axes=1)
+        predicted: Float64 = self.additive(X) + np.tensordot(self.share, self.members(X), axes=1)
         return predicted
 
-    def _additive(self, X: Array) -> Float64:
+    def additive(self, X: Array) -> Float64:
+        """Return the additive part (n, T) of the predictions."""
         additive: Float64 = X @ self.coef.T + self.intercept
         return additive
 
-    def _members(self, X: Array) -> Float64:
-        """Return the members' part (K, n, T)."""
+    def members(self, X: Array) -> Float64:
+        """Return the outputs (K, n, T) of the networks for coded genotypes (n, L)."""
         outputs = np.empty((len(self.share), len(X), len(self.coef)))
         with torch.no_grad():
             for start in range(0, len(X), _PREDICTION_ROWS):
