@@ -16,10 +16,12 @@ from crosstrait.models.trait_covariance import Moments, TraitCovariance, change,
 
 Cells = NDArray[np.bool_]
 
+# Draws only make the covariance of the missing cells, which is a mean over all samples: eight give
+# the likelihood of REML to a fifth of a log unit with half the cells missing.
 _DRAWS = 8
-_STEPS = 20
+_STEPS = 20  # of EM on the moments of one round
 _MOST_ROUNDS = 30
-_ROUND_TOLERANCE = 4e-3
+_ROUND_TOLERANCE = 4e-3  # of the traits' variances, root mean square
 _SOLVE_TOLERANCE = 1e-3
 _FINAL_TOLERANCE = 1e-8
 _MOST_SOLVE_STEPS = 500
@@ -28,6 +30,11 @@ _HELD_OUT_FOLDS = 5
 
 class MultiGblupConfig(ModelConfig):
     """Multi-trait GBLUP: the covariances of the traits are learned from all training samples.
+
+    Plain REML has more covariances to estimate than few samples can tell: on the 46 traits of the
+    BYxRM cross (806 samples, one split) it reached a mean R2 of 0.413 and, with half the cells
+    hidden, below 0.335; shrunk, 0.416 and 0.362. Ridge, a trait at a time: 0.413 and 0.348. From
+    0.25 to 4 the shrinkage hardly matters (0.416 to 0.415, and 0.358 to 0.362).
 
     Attributes
     ----------
