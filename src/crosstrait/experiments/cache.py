@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -101,6 +101,29 @@ class RunCache:
                 shutil.rmtree(new, ignore_errors=True)
                 raise
             self._rename(new)
+
+    def receive(self, group: Group, *, files: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Publish runs that another machine trained; the caller holds their locks.
+
+        Parameters
+        ----------
+        group
+            The runs that may be among them.
+        files
+            By run key, the files of the finished folder by name.
+        """
+        new = self.folder / ".new" / group.name
+        with storage_errors(new):
+            shutil.rmtree(new, ignore_errors=True)
+            for run in group.runs:
+                if run.key in files:
+                    folder = new / _whole_name(run)
+                    folder.mkdir(parents=True)
+                    for name, content in files[run.key].items():
+                        (folder / name).write_bytes(content)
+            if new.is_dir():
+                (new / _READY).touch()
+                self._rename(new)
 
     def _rename(self, new: Path) -> None:
         for built in [path for path in new.iterdir() if path.is_dir()]:

@@ -35,7 +35,7 @@ def made_of(
             "experiment": experiment.model_dump(mode="json"),
             "panel": panel_digest,
             "runs": [[*run.place, *_content(finished[run.key])] for run in runs],
-            "code": _code_digest(),
+            "code": code_digest(),
             "versions": versions(),
         }
     )
@@ -71,12 +71,12 @@ def _content(run: Path) -> tuple[str, str]:
 
 
 @cache
-def _code_digest() -> str:
+def code_digest() -> str:
     """Return the digest of this package's files: other code may give other tables."""
     folder = Path(crosstrait.__file__).parent
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
+        if path.is_file() and path.parent.name != "__pycache__":
             total.update(f"{path.relative_to(folder)}\0".encode())
             total.update(path.read_bytes())
     return total.hexdigest()

@@ -17,6 +17,7 @@ from crosstrait.experiments.engine import Engine, Failure, both_passes
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.local import InProcess, ProcessPool, affordable_workers
 from crosstrait.experiments.plan import Run, group_runs, plan
+from crosstrait.experiments.ray_engine import RayEngine, check_ray
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import check_optuna
 from crosstrait.experiments.storage import make_folder, storage_errors
@@ -76,10 +77,10 @@ def run_experiment(
     out
         The folder of the experiment. Finished runs in it are not trained again.
     executor
-        Which engine trains: ``local``.
+        Which engine trains: ``local`` or ``ray``.
     workers
-        Processes that train at once; None: as many as cores, memory and runs allow. With more
-        than one, a script needs Python's ``if __name__ == "__main__":``.
+        Processes or tasks that train at once; None: as many as cores, memory and runs allow. With
+        more than one locally, a script needs Python's ``if __name__ == "__main__":``.
     console
         Where progress is shown; nowhere if not given.
 
@@ -103,8 +104,9 @@ def run_experiment(
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
     n_groups = len(group_runs(runs))
     threads = experiment.threads
-    workers = workers or affordable_workers(panel, n_groups=n_groups, threads=threads)
-    engine = make_engine(workers, threads=threads)
+    if executor == "local":
+        workers = workers or affordable_workers(panel, n_groups=n_groups, threads=threads)
+    engine = make_engine(executor, workers=workers, threads=threads)
     console = console or Console(quiet=True)
     failures: list[Failure] = []
     notes: list[str] = []
@@ -156,18 +158,22 @@ def check_engine(name: str, *, workers: int | None) -> None:
     """
     if name not in EXECUTORS:
         raise SettingsError(unknown("executor", name, EXECUTORS))
-    if name != "local":
+    if name == "ray":
+        check_ray()
+    elif name != "local":
         raise SettingsError(
             f"the executor {name!r} is not part of this version; use --executor local, with "
-            f"--workers for several processes"
+            f"--workers for several processes, or --executor ray"
         )
     if workers is not None and workers < 1:
         raise SettingsError(f"workers = {workers}: at least one process is needed")
 
 
-def make_engine(workers: int, *, threads: int | None = None) -> Engine:
-    """Return the engine of this machine: this process, or several."""
-    return InProcess(threads) if workers == 1 else ProcessPool(workers, threads)
+def make_engine(name: str, *, workers: int | None, threads: int | None = None) -> Engine:
+    """Return the engine: this process, several of this machine, or a Ray cluster."""
+    if name == "ray":
+        return RayEngine(workers, threads or 1)
+    return InProcess(threads) if workers in (None, 1) else ProcessPool(workers, threads)
 
 
 def carry_out_all(

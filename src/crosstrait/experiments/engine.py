@@ -121,7 +121,7 @@ def carry_out(group: Task, *, at: Workplace, listener: Listener, wait: bool) -> 
     with at.cache.locked(group.locks, wait=wait) as free:
         if not free:
             return Outcome(group=group, status="busy")
-        missing = _missing(group, at=at)
+        missing = missing_of(group, at=at)
         if missing is None:
             return Outcome(group=group, status="cached", seconds=time.perf_counter() - start)
         listener.started(group)
@@ -130,7 +130,7 @@ def carry_out(group: Task, *, at: Workplace, listener: Listener, wait: bool) -> 
         except StorageError:
             raise
         except Exception as error:
-            left = missing if isinstance(missing, Search) else _missing(missing, at=at)
+            left = missing if isinstance(missing, Search) else missing_of(missing, at=at)
             return Outcome(
                 group=group,
                 status="failed",
@@ -155,7 +155,7 @@ def both_passes(
         yield from engine.run(busy, at=at, listener=listener, wait=True)
 
 
-def _missing(task: Task, *, at: Workplace) -> Task | None:
+def missing_of(task: Task, *, at: Workplace) -> Task | None:
     """Return what is left to do of a task whose locks are held."""
     if isinstance(task, Search):
         trials = read_trials(search_folder(task, at=at))

@@ -99,7 +99,7 @@ def run_trainings(
         prune_r=prune_r,
     )
     at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
-    engine = make_engine(workers, threads=threads)
+    engine = make_engine(executor, workers=workers, threads=threads)
     finished, _, failures = carry_out_all(
         runs, at=at, engine=engine, console=console or Console(quiet=True)
     )

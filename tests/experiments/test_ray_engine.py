@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from crosstrait.errors import SettingsError
+from crosstrait.experiments.driver import check_engine, run_experiment
+from crosstrait.experiments.file import read_experiment
+from support.experiments import TINY, write_tiny
+
+FAILING = '[[model]]\ntype = "canonical"\nname = "wild"\nembedding_dim = 2\n'
+FAILING += "[model.train]\nlearning_rate = 1e30\n"
+
+
+def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SettingsError, match=r"needs Ray: pip install 'crosstrait\[ray\]'"):
+        check_engine("ray", workers=None)
+
+
+def test_a_ray_cluster_gives_the_bits_of_this_machine(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="needs Ray: pip install 'crosstrait[ray]'")
+    path = write_tiny(tmp_path, text=TINY.replace("[train]", "[train]\nthreads = 1") + FAILING)
+    # A process of its own, as Ray warns of what pytest makes errors of.
+    command = [sys.executable, "-m", "crosstrait.cli", "run", str(path), "--executor", "ray"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "ray")], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1, done.stderr
+    assert "runs: 6 trained, 0 found finished, 4 failed" in done.stdout
+    assert (tmp_path / "ray" / "report.html").is_file()
+    [log, *_] = (tmp_path / "ray" / "logs").iterdir()
+    assert "not finite" in log.read_text()
+    local = run_experiment(read_experiment(path), out=tmp_path / "local").folder
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "ray" / "predictions.parquet"),
+        pd.read_parquet(local / "predictions.parquet"),
+        check_exact=True,
+    )
+    boards = [pd.read_csv(out / "leaderboard.csv") for out in (tmp_path / "ray", local)]
+    left, right = (board.drop(columns="train_seconds") for board in boards)
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+    assert list((tmp_path / "ray" / "runs" / ".work").iterdir()) == []
