@@ -172,3 +172,17 @@ def test_two_thousand_lithium_samples_teach_more_than_additive_effects(real_data
     )
     scored = r2(y[test], fitted(problem, subset=700, steps=30).predict(X[test]))[0]
     assert scored > 0.77  # ridge on all 15,866: 0.733
+
+
+def test_leaving_fewer_samples_out_changes_no_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = simulated(n_loci=8, n_train=150, n_validation=50)
+    problem.Y[:30, 1] = np.nan
+    every = fitted(problem)
+    monkeypatch.setattr("crosstrait.models.gp._MOST_LEFT_OUT", 40)
+    some = fitted(problem)
+    np.testing.assert_allclose(some.dual, every.dual, rtol=1e-6, atol=1e-9)
+    assert some.held_out is not None
+    assert every.held_out is not None
+    known = ~np.isnan(some.held_out)
+    assert known.sum(axis=0).tolist() == [40, 40]
+    np.testing.assert_allclose(some.held_out[known], every.held_out[known], rtol=1e-6)

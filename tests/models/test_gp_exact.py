@@ -42,13 +42,15 @@ def test_predictions_and_variances_are_the_textbooks() -> None:
     kernel, A, y = a_cross()
     Z = A[:10] * 0.7
     mean, variance = textbook(kernel, A, y, Z)
-    np.testing.assert_allclose(kernel(Z, A).numpy() @ solve(kernel, A, y).dual, mean, rtol=1e-9)
+    np.testing.assert_allclose(
+        kernel(Z, A).numpy() @ solve(kernel, A, y, n_left_out=len(A)).dual, mean, rtol=1e-9
+    )
     np.testing.assert_allclose(variances(kernel, Z, given=A), variance, rtol=1e-9)
 
 
 def test_leave_one_out_errors_are_those_of_fits_without_the_sample() -> None:
     kernel, A, y = a_cross()
-    found = solve(kernel, A, y)
+    found = solve(kernel, A, y, n_left_out=len(A))
     for i in range(len(A)):
         others = np.delete(np.arange(len(A)), i)
         mean, variance = textbook(kernel, A[others], y[others], A[[i]])
@@ -57,11 +59,20 @@ def test_leave_one_out_errors_are_those_of_fits_without_the_sample() -> None:
     np.testing.assert_allclose(left_out_variances(kernel, A), found.variance, rtol=1e-12)
 
 
+def test_the_last_samples_errors_need_only_the_last_rows_of_the_factor() -> None:
+    kernel, A, y = a_cross()
+    whole = solve(kernel, A, y, n_left_out=len(A))
+    part = solve(kernel, A, y, n_left_out=7)
+    np.testing.assert_allclose(part.residual, whole.residual[-7:], rtol=1e-9)
+    np.testing.assert_allclose(part.variance, whole.variance[-7:], rtol=1e-9)
+    np.testing.assert_array_equal(part.dual, whole.dual)
+
+
 def test_blocks_of_the_matrix_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, A, y = a_cross()
-    whole, whole_variance = solve(kernel, A, y), variances(kernel, -A, given=A)
+    whole, whole_variance = solve(kernel, A, y, n_left_out=len(A)), variances(kernel, -A, given=A)
     monkeypatch.setattr("crosstrait.models.gp_exact._BLOCK_CELLS", 7 * len(A))
-    parts = solve(kernel, A, y)
+    parts = solve(kernel, A, y, n_left_out=len(A))
     np.testing.assert_allclose(parts.dual, whole.dual, rtol=1e-9)
     np.testing.assert_allclose(parts.residual, whole.residual, rtol=1e-9)
     np.testing.assert_allclose(variances(kernel, -A, given=A), whole_variance, rtol=1e-9)
@@ -75,8 +86,8 @@ def test_blocks_cover_every_row_once() -> None:
 
 def test_single_precision_predicts_like_double() -> None:
     kernel, A, y = a_cross(n=400)
-    double = solve(kernel, A, y)
-    single = solve(kernel.float(), A.float(), y.float())
+    double = solve(kernel, A, y, n_left_out=len(A))
+    single = solve(kernel.float(), A.float(), y.float(), n_left_out=400)
     assert single.dual.dtype == np.float32
     scale = double.residual.std()
     np.testing.assert_allclose(single.residual, double.residual, atol=1e-4 * scale)

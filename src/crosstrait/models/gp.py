@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from crosstrait.models.base import Array, Estimator, ModelConfig
-from crosstrait.models.gp_exact import blocks, dual_weights, solve
+from crosstrait.models.gp_exact import blocks, solve
 from crosstrait.models.gp_held_out import fold_errors, left_out_spread, spread
 from crosstrait.models.gp_inducing import solve_inducing
 from crosstrait.models.gp_kernel import Kernel
@@ -24,6 +24,8 @@ Rows = NDArray[np.intp]
 
 # Up to here double precision costs seconds; above, single gives the same predictions to 4 digits.
 _DOUBLE_PRECISION_SAMPLES = 4096
+# Leave-one-out errors of more samples would say the same at the cost of the factor itself.
+_MOST_LEFT_OUT = 4000
 # With fewer, the weights of the loci cannot be learned one by one.
 _SAMPLES_A_LOCUS = 20
 
@@ -165,21 +167,21 @@ class GpEstimator(Estimator):
             kernel = self.kernels[t].to(self.dtype)
             basis = self._basis(rows, seed=seed)
             self.carries[t, basis] = True
-            if len(basis) < len(rows):
-                learned = solve_inducing(kernel, A, y, self._tensor(X[basis]))
-                dual[t, basis], errors = learned.dual, learned.residual
-            elif tied is None:
-                learned = solve(kernel, A, y)
-                dual[t, rows], errors = learned.dual, learned.residual
-            else:
-                dual[t, rows] = dual_weights(kernel, A, y)
-            if tied is None:
-                self.held_out[rows, t] = errors / left_out_spread(kernel, A)
-            else:
+            if tied is not None:
                 kernels = [of_traits[t] for of_traits in tied.fold_kernels]
                 self.held_out[rows, t] = fold_errors(
                     kernels, A.float(), y.float(), fold=tied.fold[rows]
                 )
+            order = _random_last(len(rows), seed=seed)
+            last = order[-_MOST_LEFT_OUT:]
+            if len(basis) < len(rows):
+                learned = solve_inducing(kernel, A, y, self._tensor(X[basis]))
+                dual[t, basis], errors = learned.dual, learned.residual[last]
+            else:
+                learned = solve(kernel, A[order], y[order], n_left_out=len(last))
+                dual[t, rows[order]], errors = learned.dual, learned.residual
+            if tied is None:
+                self.held_out[rows[last], t] = errors / left_out_spread(kernel, A, of=last)
         for kernel in self.kernels:
             kernel.to(self.dtype)
         used = self.carries.any(axis=0)
@@ -241,3 +243,9 @@ class GpEstimator(Estimator):
             kernel.to(self.dtype)
             kernel.load_state_dict({name: array[t] for name, array in kernel_state.items()})
             kernel.requires_grad_(False)
+
+
+def _random_last(n: int, *, seed: int) -> Rows:
+    """Return an order of n samples that puts random ones last, if not all are to be left out."""
+    order = np.arange(n)
+    return order if n <= _MOST_LEFT_OUT else np.random.default_rng(seed).permutation(n)

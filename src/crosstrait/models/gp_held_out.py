@@ -33,14 +33,16 @@ def spread(kernel: Kernel, A: Tensor, *, given: Tensor) -> Float64:
     return np.asarray(variances(kernel, A, given=chosen).double().sqrt().numpy())
 
 
-def left_out_spread(kernel: Kernel, A: Tensor) -> Float64:
-    """Return the spread (N,) of each of the samples A (N, L) as if it had not been among them."""
+def left_out_spread(kernel: Kernel, A: Tensor, *, of: Rows) -> Float64:
+    """Return the spread of samples ``of`` (n,) of A (N, L), each as if it were not among them."""
     chosen = anchors(len(A))
-    others = np.setdiff1d(np.arange(len(A)), chosen, assume_unique=True)
-    found = np.empty(len(A))
-    found[chosen] = np.sqrt(left_out_variances(kernel, A[torch.from_numpy(chosen)]))
-    if len(others):
-        found[others] = spread(kernel, A[torch.from_numpy(others)], given=A)
+    found = np.empty(len(of))
+    own = np.isin(of, chosen)
+    if own.any():
+        left_out = left_out_variances(kernel, A[torch.from_numpy(chosen)])
+        found[own] = np.sqrt(left_out[np.searchsorted(chosen, of[own])])
+    if not own.all():
+        found[~own] = spread(kernel, A[torch.from_numpy(of[~own])], given=A)
     return found
 
 
