@@ -62,9 +62,16 @@ def test_every_shipped_experiment_can_be_read(path: Path) -> None:
 
 
 def test_the_experiment_of_the_readme_can_be_read(tmp_path: Path) -> None:
-    [block] = re.findall(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    readme = (ROOT / "README.md").read_text()
+    whole, across_traits = re.findall(r"```toml\n(.*?)```", readme, flags=re.DOTALL)
     file = tmp_path / "experiment.toml"
-    file.write_text(block)
+    file.write_text('[data]\npanel = "cross.zarr"\n' + across_traits)
+    assert [entry.label for entry in read_experiment(file).models] == [
+        "residual",
+        "residual-single",
+        "multi_gblup",
+    ]
+    file.write_text(whole)
     assert [entry.label for entry in read_experiment(file).models] == [
         "ridge",
         "residual",
