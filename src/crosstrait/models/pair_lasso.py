@@ -175,7 +175,7 @@ class _Path:
     @cached_property
     def root(self) -> Float64:
         """P rows with the moments of all samples: the path is the same, and cheaper."""
-        return np.asarray(linalg.cholesky(self.gram))
+        return np.asfortranarray(linalg.cholesky(self.gram))
 
     def descend(self, penalties: Array) -> tuple[Float64, Float64]:
         """Return effects (P, S) and levels (S,) at S falling penalties."""
@@ -190,6 +190,7 @@ class _Path:
             coef_init=self.coef,
             tol=_TOLERANCE,
             max_iter=10_000,
+            check_input=False,  # would copy the P^2 numbers at every penalty
         )
         self.coef = coef[:, -1].copy()
         return coef, self.level - self.mean @ coef
