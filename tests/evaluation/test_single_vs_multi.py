@@ -29,5 +29,24 @@ def test_the_gain_is_the_paired_difference_whichever_ranks_first() -> None:
     assert mean.loc["good", "ci_low"] > 0
     assert mean.loc["bad", "ci_high"] < 0
     assert mean.loc["good", "share_better"] == pytest.approx(1)
+    for _, own in table.groupby("model"):
+        assert own["r2_multi"].iloc[0] == pytest.approx(own["r2_multi"].iloc[1:].mean())
     measured = (~np.isnan(values)).sum(axis=0)
     assert table["n_cells"].tolist() == [measured.sum(), *measured] * 2
+
+
+def test_a_version_of_some_traits_is_compared_on_these() -> None:
+    cells = predictions(
+        trait_values(100, n_traits=3, missing=0.0),
+        accuracy={"m": 0.6, "m-single": 0.4},
+        replicates=1,
+        folds=1,
+        trait_names=["a", "b", "c"],
+        only={"m-single": ["c"]},
+    )
+    scores = score(cells, pooled=True, resamples=50)
+    board = leaderboard(scores)
+    table = single_vs_multi(board, comparison=compare(scores), pairs=[("m", "m-single")])
+    assert table["trait"].tolist() == ["mean", "c"]
+    assert table["r2_multi"][0] == table["r2_multi"][1]
+    np.testing.assert_allclose(table["difference"], table["r2_multi"] - table["r2_single"])

@@ -115,7 +115,8 @@ def noise_table(
     -------
     pandas.DataFrame
         Columns `NOISE_COLUMNS`: the noise's variance in trait units, its share of the variance of
-        the scored values, and the R2 of a perfect predictor, 1 - share. What a model cannot
+        the scored values, and the R2 of a perfect predictor, 1 - share, NaN where the noise is
+        said to be all there is. What a model cannot
         explain counts as its noise, so additive models claim more than there is.
     """
     once = cells.drop_duplicates(["sample", "trait"])
@@ -130,5 +131,5 @@ def noise_table(
                 found = {STANDARD_ERRORS: float((errors**2).mean()), **found}
         for source, noise in found.items():
             share = noise / variance if variance > 0 else np.nan
-            rows.append(NoiseRow(name, source, noise, share, 1 - share))
+            rows.append(NoiseRow(name, source, noise, share, 1 - share if share < 1 else np.nan))
     return pd.DataFrame(rows, columns=list(NOISE_COLUMNS))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from crosstrait.evaluation.comparison import difference_rows
-from crosstrait.evaluation.leaderboard import leaderboard_rows
+from crosstrait.evaluation.leaderboard import MEAN, leaderboard_rows
 
 
 class ScopeRow(NamedTuple):
@@ -46,7 +46,7 @@ def single_vs_multi(
     -------
     pandas.DataFrame
         Columns `SINGLE_VS_MULTI_COLUMNS`, a row a pair and trait, the first of each pair being the
-        "mean" over traits. ``difference`` is R2 of the multi-trait model minus R2 of ``single``,
+        "mean" over the traits that both predict. ``difference`` is R2 of the multi-trait model minus R2 of ``single``,
         paired, with the interval of the comparison. A pair with missing runs is left out.
     """
     r2 = {(row.model, row.trait): row.mean for row in leaderboard_rows(leaderboard, metric="r2")}
@@ -57,13 +57,19 @@ def single_vs_multi(
 def _rows(
     comparison: pd.DataFrame, r2: dict[tuple[str, str], float], multi: str, single: str
 ) -> Iterator[ScopeRow]:
-    for row in difference_rows(comparison, model=multi, other=single, metric="r2"):
+    rows = difference_rows(comparison, model=multi, other=single, metric="r2")
+    shared = [row.trait for row in rows if row.trait != MEAN]
+    for row in rows:
+        traits = shared if row.trait == MEAN else [row.trait]
+        r2_multi, r2_single = (
+            sum(r2[model, trait] for trait in traits) / len(traits) for model in (multi, single)
+        )
         yield ScopeRow(
             model=multi,
             single=single,
             trait=row.trait,
-            r2_multi=r2.get((multi, row.trait), float("nan")),
-            r2_single=r2.get((single, row.trait), float("nan")),
+            r2_multi=r2_multi,
+            r2_single=r2_single,
             difference=row.difference,
             ci_low=row.ci_low,
             ci_high=row.ci_high,
