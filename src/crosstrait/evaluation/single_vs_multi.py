@@ -46,8 +46,9 @@ def single_vs_multi(
     -------
     pandas.DataFrame
         Columns `SINGLE_VS_MULTI_COLUMNS`, a row a pair and trait, the first of each pair being the
-        "mean" over the traits that both predict. ``difference`` is R2 of the multi-trait model minus R2 of ``single``,
-        paired, with the interval of the comparison. A pair with missing runs is left out.
+        "mean" over the traits that both predict. ``difference`` is R2 of the multi-trait model
+        minus R2 of ``single``, paired, with the interval of the comparison. A pair with missing
+        runs is left out.
     """
     r2 = {(row.model, row.trait): row.mean for row in leaderboard_rows(leaderboard, metric="r2")}
     rows = [row for pair in pairs for row in _rows(comparison, r2, *pair)]
