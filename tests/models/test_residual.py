@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.models.base import ModelConfig
+from crosstrait.models import residual
 from crosstrait.models.residual import ResidualConfig, ResidualEstimator
 from support.model_contract import ModelContract
 
@@ -79,3 +81,50 @@ def test_fewer_samples_than_members_are_refused() -> None:
 def test_powers_that_make_no_sense_are_refused(focus: tuple[float, ...]) -> None:
     with pytest.raises(SettingsError, match="focus"):
         ResidualConfig.parse({"focus": focus}, where="model")
+
+
+def test_a_network_does_not_see_its_own_fold() -> None:
+    X, Y = hubs(200, seed=4)
+    fold = np.arange(200) % 5
+    trained = []
+    for moved in (0.0, 3.0):
+        left = np.repeat(Y[None], 5, axis=0).astype(np.float32)
+        left[2, fold == 2] += moved
+        torch.manual_seed(0)
+        model = ResidualConfig(width=8, depth=2, epochs=2).build(n_loci=40, n_traits=2)
+        model._train(*map(torch.from_numpy, (X, left, fold)), bound=torch.ones(2))
+        trained.append(model.trunks(torch.from_numpy(X)))
+    assert torch.equal(trained[0][2], trained[1][2])
+
+    left[2, fold == 1] += 3.0
+    torch.manual_seed(0)
+    model._train(*map(torch.from_numpy, (X, left, fold)), bound=torch.ones(2))
+    assert not torch.equal(model.trunks(torch.from_numpy(X))[2], trained[1][2])
+
+
+def test_outliers_cost_less_than_they_would_by_least_squares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, Y = hubs(900, seed=5)
+    rng = np.random.default_rng(5)
+    Y[:600] += 4 * (rng.random((600, 2)) < 0.05) * rng.standard_t(2, size=(600, 2))
+    robust = fitted(X[:600], Y[:600]).predict(X[600:])
+    monkeypatch.setattr(residual, "_HUBER", 1e6)
+    squares = fitted(X[:600], Y[:600]).predict(X[600:])
+    assert r2(Y[600:], robust) > r2(Y[600:], squares) + 0.02
+
+
+def test_where_noise_dominates_the_held_out_errors_foretell_those_of_new_samples() -> None:
+    X, Y = hubs(1400, seed=6)
+    Y += 2 * np.random.default_rng(6).normal(size=Y.shape)
+    model = fitted(X[:700], Y[:700])
+    assert model.held_out is not None
+    new = Y[700:] - model.predict(X[700:])
+    assert 0.95 < np.sqrt(np.nanmean(model.held_out**2) / (new**2).mean()) < 1.1
+
+
+def test_a_loss_that_explodes_is_reported() -> None:
+    X, Y = hubs(100, seed=7)
+    model = ResidualConfig(width=8, depth=2, learning_rate=1e30).build(n_loci=40, n_traits=2)
+    with pytest.raises(TrainingError, match=r"not finite in epoch \d+ of 25; lower learning_rate"):
+        model.fit(X, Y, X_validation=X[:0], Y_validation=Y[:0], seed=0)
