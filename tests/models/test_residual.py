@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from crosstrait.errors import SettingsError, TrainingError
-from crosstrait.models.base import ModelConfig
 from crosstrait.models import residual
+from crosstrait.models.base import ModelConfig
 from crosstrait.models.residual import ResidualConfig, ResidualEstimator
 from support.model_contract import ModelContract
 
