@@ -27,16 +27,16 @@ def test_a_tied_kernel_is_its_formula() -> None:
     effects[2] = 0
     theta = torch.log(torch.tensor([0.1, 0.2, 0.3, 1.5, 0.7, 0.4, 2.0], dtype=torch.float64))
     kernel = _kernel(theta, effects, importance)
-    share = 0.9 * importance / importance.sum() + 0.1 / 6
+    share = 0.9 * importance**2 / (importance**2).sum() + 0.1 / 6
     np.testing.assert_allclose(kernel.log_weight.exp(), 1.5 * share)
-    linear = 0.1 / 6 + 0.2 * np.abs(effects) / np.abs(effects).sum()
+    linear = 0.1 / 6 + 0.2 * effects**2 / (effects**2).sum()
     np.testing.assert_allclose(kernel.log_linear.exp(), linear)
     curve = kernel.curve_sign * kernel.log_curve.exp()
     np.testing.assert_allclose(curve, 0.7 * effects / np.linalg.norm(effects), atol=1e-12)
 
     A = torch.from_numpy(rng.choice([-1, 0, 1.0], size=(10, 6)))
     distance = ((A[:, None] - A) ** 2 / 4) @ torch.from_numpy(share)
-    focused = (A * torch.from_numpy(np.abs(effects) / np.abs(effects).sum())) @ A.T
+    focused = (A * torch.from_numpy(effects**2 / (effects**2).sum())) @ A.T
     score = A @ torch.from_numpy(effects / np.linalg.norm(effects)) / 2
     made = _covariance(theta, A @ A.T / 6, distance, focused, score)
     np.testing.assert_allclose(made, kernel(A, A), rtol=1e-10, atol=1e-12)

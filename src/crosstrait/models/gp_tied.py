@@ -54,8 +54,8 @@ def learn_tied_kernels(X: Array, Y: Array, *, seed: int) -> TiedKernels:
     r"""Return kernels with seven free numbers a trait.
 
     Of lasso effects b of the trait and importances :math:`m_l = \sum_t |b_{tl}|` over all traits,
-    the additive weights of `Kernel` are :math:`v_l = \theta_1 / L + \theta_2 |b_l| / \sum |b|`,
-    the interaction weights :math:`w_l = \theta_3 (0.9 m_l / \sum m + 0.1 / L)` and the score is
+    the additive weights of `Kernel` are :math:`v_l = \theta_1 / L + \theta_2 b_l^2 / \sum b^2`,
+    the interaction weights :math:`w_l = \theta_3 (0.9 m_l^2 / \sum m^2 + 0.1 / L)` and the score is
     :math:`c = \theta_4 b / |b|_2`; so interactions are looked for where loci act on any trait
     (effect heredity). The marginal likelihood would trust effects that come from the same
     samples. The numbers therefore maximise the likelihood of each fifth of the samples given the
@@ -82,7 +82,7 @@ def learn_tied_kernels(X: Array, Y: Array, *, seed: int) -> TiedKernels:
     chosen = np.sort(np.random.default_rng(seed).permutation(len(X))[:_MOST_SAMPLES])
     genotypes = torch.from_numpy(np.asarray(X[chosen], dtype=np.float32))
     distances = [
-        _distance(genotypes, torch.from_numpy(_share(m, even=_EVEN)).float())
+        _distance(genotypes, torch.from_numpy(_share(m**2, even=_EVEN)).float())
         for m in importance[:-1]
     ]
     part = torch.from_numpy(fold[chosen])
@@ -163,7 +163,7 @@ def _covariance(
 
 def _pieces(A: Tensor, effects: Float64) -> tuple[Tensor, Tensor]:
     """Return the focused additive covariance (n, n) and half the scores (n,)."""
-    weight = torch.from_numpy(_share(np.abs(effects))).to(A.dtype)
+    weight = torch.from_numpy(_share(effects**2)).to(A.dtype)
     return (A * weight) @ A.T, A @ torch.from_numpy(_direction(effects)).to(A.dtype) / 2
 
 
@@ -179,8 +179,8 @@ def _kernel(theta: Tensor, effects: Float64, importance: Float64) -> Kernel:
     kernel = Kernel(torch.from_numpy(effects))
     with torch.no_grad():
         for parameter, value in (
-            (kernel.log_linear, even / len(effects) + focused * _share(np.abs(effects))),
-            (kernel.log_weight, scale * _share(importance, even=_EVEN)),
+            (kernel.log_linear, even / len(effects) + focused * _share(effects**2)),
+            (kernel.log_weight, scale * _share(importance**2, even=_EVEN)),
             (kernel.log_curve, np.maximum(curve * np.abs(_direction(effects)), 1e-20)),
             (kernel.log_variance, variance),
             (kernel.log_noise, noise),
