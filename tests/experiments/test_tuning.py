@@ -21,7 +21,7 @@ from crosstrait.experiments.trials import Trial, best_of, read_trials, write_tri
 from crosstrait.experiments.tune_table import TuneConfig
 from crosstrait.panel import from_arrays
 from crosstrait.panel.schema import Panel
-from crosstrait.split import from_ids, group, random
+from crosstrait.split import cells, from_ids, group, random
 from crosstrait.split.manifest import Split
 from support.experiments import write_tiny
 
@@ -256,6 +256,22 @@ def test_inner_parts_keep_groups_together_where_the_split_does() -> None:
     assert not families[0] & families[2]
     assert not families[1] & families[2]
     assert part.test
+
+
+def test_a_search_neither_learns_from_held_out_cells_nor_scores_them(tmp_path: Path) -> None:
+    panel = a_cross()
+    split = cells(panel, test=0.4)
+    secret = panel["trait_value"].values.copy()
+    secret[split.tested(panel)] = 1e6
+    other = from_arrays(panel["call_dosage"].values, trait_value=secret, trait_names=["a", "b"])
+    trials = []
+    for name, values in (("ours", panel), ("theirs", other)):
+        search, _ = prepared(tmp_path / name)
+        cache = RunCache(tmp_path / name / "runs")
+        at = Workplace(panel=values, splits=(split,), cache=cache)
+        carry_out_search(search, at=at)
+        trials.append(found(search, at))
+    assert trials[0] == trials[1]
 
 
 def test_a_split_without_validation_samples_has_none_inside() -> None:
