@@ -61,8 +61,10 @@ class GpEstimator(Estimator):
     r"""One Gaussian process a trait, over its own measured samples.
 
     The measurement of sample i is :math:`\mu + f(x_i)` plus noise, f drawn with the covariance of
-    `Kernel`, whose parameters maximise the marginal likelihood of random subsets; then all
-    samples are conditioned on at once, exactly.
+    `Kernel`. Where there are 20 samples a locus, each locus' weights are learned, by the marginal
+    likelihood of random subsets (`learn_kernel`); with fewer, lasso effects tie them
+    (`learn_tied_kernels`). Then all samples are conditioned on at once, exactly, or through
+    inducing genotypes where the matrix would not fit.
 
     Attributes
     ----------
@@ -155,44 +157,48 @@ class GpEstimator(Estimator):
                 continue
             A, y = self._tensor(X[rows]), self._tensor(Y[rows, t])
             if tied is None:
-                self.kernels[t] = Kernel(additive_effects(A, y))
-                learn_kernel(
-                    self.kernels[t],
-                    A,
-                    y,
-                    subset=self.config.subset,
-                    steps=self.config.steps,
-                    seed=seed,
-                )
-            kernel = self.kernels[t].to(self.dtype)
-            basis = self._basis(rows, seed=seed)
-            self.carries[t, basis] = True
-            if tied is not None:
-                kernels = [of_traits[t] for of_traits in tied.fold_kernels]
-                self.held_out[rows, t] = fold_errors(
-                    kernels, A.float(), y.float(), fold=tied.fold[rows]
-                )
-            order = _random_last(len(rows), seed=seed)
-            last = order[-_MOST_LEFT_OUT:]
-            if len(basis) < len(rows):
-                learned = solve_inducing(kernel, A, y, self._tensor(X[basis]))
-                dual[t, basis], errors = learned.dual, learned.residual[last]
-            else:
-                learned = solve(kernel, A[order], y[order], n_left_out=len(last))
-                dual[t, rows[order]], errors = learned.dual, learned.residual
+                self.kernels[t] = self._learned(A, y, seed=seed)
+            basis, weights, left_out, errors = self._condition(
+                self.kernels[t].to(self.dtype), A, y, seed=seed
+            )
+            self.carries[t, rows[basis]], dual[t, rows[basis]] = True, weights
             if tied is None:
-                self.held_out[rows[last], t] = errors / left_out_spread(kernel, A, of=last)
+                self.held_out[rows[left_out], t] = errors
+            else:
+                kernels = [of_traits[t] for of_traits in tied.fold_kernels]
+                fold = tied.fold[rows]
+                self.held_out[rows, t] = fold_errors(kernels, A.float(), y.float(), fold=fold)
         for kernel in self.kernels:
             kernel.to(self.dtype)
         used = self.carries.any(axis=0)
         self.basis, self.carries, self.dual = X[used], self.carries[:, used], dual[:, used]
 
-    def _basis(self, rows: Rows, *, seed: int) -> Rows:
-        """Return which of a trait's samples are to carry its predictions."""
-        if len(rows) <= self.config.exact_up_to:
-            return rows
-        size = min(self.config.inducing, self.config.exact_up_to)
-        return np.sort(np.random.default_rng(seed).choice(rows, size, replace=False))
+    def _learned(self, A: Tensor, y: Tensor, *, seed: int) -> Kernel:
+        kernel = Kernel(additive_effects(A, y))
+        learn_kernel(kernel, A, y, subset=self.config.subset, steps=self.config.steps, seed=seed)
+        return kernel
+
+    def _condition(
+        self, kernel: Kernel, A: Tensor, y: Tensor, *, seed: int
+    ) -> tuple[Rows, Array, Rows, Float64]:
+        """Return which samples carry the predictions, and their weights.
+
+        And which samples were left out, and their errors over their spread.
+        """
+        n, limit = len(A), self.config.exact_up_to
+        order = np.arange(n)
+        if n > min(limit, _MOST_LEFT_OUT):
+            order = np.random.default_rng(seed).permutation(n)
+        if n <= limit:
+            last = order[-_MOST_LEFT_OUT:]
+            exact = solve(kernel, A[order], y[order], n_left_out=len(last))
+            return order, exact.dual, last, exact.residual / left_out_spread(kernel, A, of=last)
+        basis = np.sort(order[: min(self.config.inducing, limit)])
+        others = order[len(basis) :][:_MOST_LEFT_OUT]
+        given = A[basis]
+        bounded = solve_inducing(kernel, A, y, given)
+        errors = bounded.residual[others] / spread(kernel, A[others], given=given)
+        return basis, bounded.dual, others, errors
 
     def predict(self, X: Array) -> Float64:
         """Return predictions (n, T) for coded genotypes (n, L)."""
@@ -243,9 +249,3 @@ class GpEstimator(Estimator):
             kernel.to(self.dtype)
             kernel.load_state_dict({name: array[t] for name, array in kernel_state.items()})
             kernel.requires_grad_(False)
-
-
-def _random_last(n: int, *, seed: int) -> Rows:
-    """Return an order of n samples that puts random ones last, if not all are to be left out."""
-    order = np.arange(n)
-    return order if n <= _MOST_LEFT_OUT else np.random.default_rng(seed).permutation(n)
