@@ -73,3 +73,14 @@ def test_a_hole_costs_its_cell_alone() -> None:
     for k in range(K):
         np.testing.assert_array_equal(part[k].weight[1], whole[k].weight[1])
         np.testing.assert_allclose(part[k].weight[0], dropped[k].weight[0], atol=2e-3)
+
+
+def test_a_fold_may_have_no_pairs() -> None:
+    rows, trait = cross()
+    some = Pairs(loci=ALL[:20], scale=np.ones(20))
+    none = Pairs(loci=ALL[:0], scale=np.ones(0))
+    found = fit_pair_lasso(
+        rows, np.stack([trait[:, None]] * K), fold=FOLD, pairs=[some, none, some]
+    )
+    assert [effects.weight.shape for effects in found] == [(1, 20), (1, 0), (1, 20)]
+    assert found[1].intercept == pytest.approx(trait[FOLD != 1].mean())

@@ -181,6 +181,8 @@ class _Path:
         """Return effects (P, S) and levels (S,) at S falling penalties."""
         from sklearn.linear_model import lasso_path
 
+        if not len(self.mean):
+            return np.zeros((0, len(penalties))), np.full(len(penalties), self.level)
         _, coef, _ = lasso_path(
             self.root,
             linalg.solve_triangular(self.root, self.product, trans="T"),

@@ -25,8 +25,7 @@ class SparseAttentionConfig(ModelConfig):
     Attributes
     ----------
     n_pairs
-        Most pairs of loci that may attend to each other in one member, before the lasso chooses;
-        0 switches attention off.
+        Most pairs of loci that the lassos of one member choose from; 0 switches attention off.
     networks
         The ensemble, as in the residual model.
     """
@@ -43,12 +42,15 @@ class SparseAttentionConfig(ModelConfig):
 class SparseAttentionEstimator(Estimator):
     r"""Attention whose scores are learned in closed form, and networks, weighed together.
 
-    With tokens that are a locus' genotype times its embedding, linear attention lets locus l
-    add :math:`x_l \sum_m A_{lm} x_m`: its effect depends on the partners that it attends to. A
-    vanilla transformer learns A, of rank d, from gradients through all :math:`L^2` pairs of every
-    sample. Here A is sparse: the training data point at a thousand pairs, and a lasso a trait
-    keeps those that predict samples it has not seen. Attention then costs the pairs that are
-    left, not :math:`L^2 d`, and each weight is the interaction of two named loci.
+    Locus l attends to locus m with score :math:`A_{lm}`, the value of m is its genotype, and what
+    l makes of it is in proportion to its own: :math:`x_l \sum_m A_{lm} x_m`, a layer of linear
+    attention whose queries and values carry the genotypes and whose keys say which locus it is.
+    So the effect of a locus depends on the partners that it attends to. (Where keys carry them
+    too, as in the published models, :math:`x_m^2 = 1` takes the partner's genotype out of the
+    sum, and interactions are left to the softmax's denominator and to later layers.) A
+    transformer learns A, of rank d, by gradients through all :math:`L^2` pairs of every sample.
+    Here A is sparse: the training data point at the pairs, and two lassos keep those that predict
+    samples they have not seen. Every weight is then the interaction of two named loci.
 
     The prediction is the lasso effects, plus the attention of K members and K networks on the
     loci weighted by those effects (for interactions too many and too small to tell apart), each
@@ -65,8 +67,7 @@ class SparseAttentionEstimator(Estimator):
 
     References
     ----------
-    Linear attention: Katharopoulos, Vyas, Pappas and Fleuret 2020, ICML, arXiv:2006.16236. Choice
-    of pairs by their products with residuals: Fan and Lv 2008, J. R. Stat. Soc. B 70:849.
+    Linear attention: Katharopoulos, Vyas, Pappas and Fleuret 2020, ICML, arXiv:2006.16236.
     """
 
     def __init__(self, config: SparseAttentionConfig, *, n_loci: int, n_traits: int) -> None:
