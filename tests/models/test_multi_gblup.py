@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import linalg, optimize
+from sklearn.linear_model import Ridge
 
 from crosstrait.models.base import ModelConfig
+from crosstrait.models.mixed_model import MixedModel
 from crosstrait.models.multi_gblup import MultiGblupConfig, MultiGblupEstimator
+from crosstrait.models.spectrum import Gram
+from crosstrait.models.trait_covariance import TraitCovariance
 from crosstrait.panel.simulate import SimulationConfig, simulate
 from support.model_contract import ModelContract, r2
 
@@ -192,3 +196,19 @@ def blup_without(
         ],
         1,
     )
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.2], ids=["whole", "holes"])
+def test_uncorrelated_traits_are_ridge_regressions(missing: float) -> None:
+    X, Y = cross(70, 30, 2, missing=missing)
+    genetic, residual = np.array([0.3, 0.8]), np.array([0.7, 0.2])
+    model = MixedModel(Gram(X, np.arange(70)).spectrum(), Y)
+    model.covariance = TraitCovariance.of(np.diag(genetic), np.diag(residual))
+    model.complete()
+    coef, intercept = model.effects()
+    for t in range(2):
+        rows = ~np.isnan(Y[:, t])
+        alone = Ridge(alpha=residual[t] / genetic[t] * model.scale, solver="svd")
+        alone.fit(X[rows].astype(np.float64), Y[rows, t])
+        np.testing.assert_allclose(coef[t], alone.coef_, atol=1e-5)
+        assert intercept[t] == pytest.approx(alone.intercept_, abs=1e-5)
