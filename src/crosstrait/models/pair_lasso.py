@@ -23,7 +23,7 @@ _STEP = 0.8
 _CHUNK = 5
 _MOST_CHUNKS = 6
 _TOLERANCE = 1e-3
-# Part of its variance that is added to each pair's, since linked pairs can be copies.
+# Part of its mean square that is added to each pair's variance, since linked pairs can be copies.
 _RIDGE = 1e-4
 
 
@@ -93,10 +93,10 @@ def fit_pair_lasso(
     threads = torch.get_num_threads()  # a worker's share of the cores
 
     def path(k: int, t: int) -> _Path:
-        within, without = sums[k]
-        if hole[:, t].any():
-            within = within - _Sums.of(rows, pairs[k], learn[k][hole[learn[k], t]])
-            without = without - _Sums.of(rows, pairs[k], held[k][hole[held[k], t]])
+        within, without = (
+            every.where_measured(rows, pairs[k], samples, hole[samples, t])
+            for every, samples in zip(sums[k], (learn[k], held[k]), strict=True)
+        )
         return _Path(within, targets[k][0], without, targets[k][1], trait=t)
 
     def one(t: int) -> list[tuple[Float64, float]]:
@@ -132,8 +132,16 @@ class _Sums:
             gram += block.T @ block
         return cls(len(samples), total, gram)
 
-    def __sub__(self, other: _Sums) -> _Sums:
-        return _Sums(self.n - other.n, self.total - other.total, self.gram - other.gram)
+    def where_measured(
+        self, rows: Array, pairs: Pairs, samples: Indices, hole: NDArray[np.bool_]
+    ) -> _Sums:
+        """Return the sums over those of ``samples`` that are no hole; these are over all."""
+        if 2 * hole.sum() > len(samples):  # a small difference of large sums would be noise
+            return _Sums.of(rows, pairs, samples[~hole])
+        if not hole.any():
+            return self
+        gone = _Sums.of(rows, pairs, samples[hole])
+        return _Sums(self.n - gone.n, self.total - gone.total, self.gram - gone.gram)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +175,8 @@ class _Path:
         self.mean, self.level = sums.total / self.n, float(targets.total[trait]) / self.n
         self.product = targets.product[trait] - sums.total * self.level
         self.gram = sums.gram - np.outer(sums.total, self.mean)
-        np.fill_diagonal(self.gram, self.gram.diagonal() * (1 + _RIDGE) + 1e-9)
+        ridge = _RIDGE * sums.gram.diagonal() + 1e-9
+        np.fill_diagonal(self.gram, self.gram.diagonal() + ridge)
         self.largest = float(np.abs(self.product).max(initial=0.0)) / self.n
         self.held, self.held_targets, self.trait = held, held_targets, trait
         self.coef: Float64 | None = None
