@@ -134,7 +134,10 @@ def test_a_saved_model_says_the_same_spread() -> None:
     problem = simulated(n_loci=8, n_train=60)
     model = fitted(problem)
     again = GpConfig(steps=20).build(n_loci=8, n_traits=2)
-    again.load_state({name: array.copy() for name, array in model.state().items()})
+    state = {name: array.copy() for name, array in model.state().items()}
+    for array in (*state.values(), problem.X_test):
+        array.flags.writeable = False  # as files mapped into memory are
+    again.load_state(state)
     np.testing.assert_array_equal(again.spread(problem.X_test), model.spread(problem.X_test))
     np.testing.assert_array_equal(again.locus_weight, model.locus_weight)
     np.testing.assert_array_equal(again.variance_shares, model.variance_shares)

@@ -220,7 +220,7 @@ class GpEstimator(Estimator):
         return found
 
     def _tensor(self, values: Array) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self.dtype)
+        return torch.from_numpy(np.require(values, requirements=["C", "W"])).to(self.dtype)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return ``mean``, ``basis``, ``dual`` and the kernels' parameters, stacked."""
