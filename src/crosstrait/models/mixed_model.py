@@ -24,7 +24,21 @@ _HELD_OUT_FOLDS = 5
 
 
 class MixedModel:
-    """The model on n samples and T traits; a missing cell of Y is 0 until `complete` fills it."""
+    """The mixed model of `MultiGblupEstimator` on n samples and T traits that vary.
+
+    Attributes
+    ----------
+    spectrum, scale
+        The relationships of the samples, and what they are divided by for a mean diagonal of 1.
+    d
+        (r,) eigenvalues of the scaled relationships.
+    missing
+        (n, T), True in the cells without a measurement.
+    Y
+        (n, T) traits; a missing cell is 0 until `complete` fills it.
+    covariance
+        The present covariances; half the variance each before `estimate`.
+    """
 
     def __init__(self, spectrum: Spectrum, Y: Float64) -> None:
         self.spectrum = spectrum
@@ -36,7 +50,13 @@ class MixedModel:
         self.covariance = TraitCovariance.of(np.diag(variance) / 2, np.diag(variance) / 2)
 
     def estimate(self, *, prior: float) -> None:
-        """Estimate both covariances."""
+        """Estimate both covariances.
+
+        Parameters
+        ----------
+        prior
+            How many samples of uncorrelated traits shrink their correlations.
+        """
         if not self.missing.any():
             self.covariance = estimate(
                 self._moments(self.Y[None], np.ones(1)),
