@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from crosstrait.models.base import Array, Estimator, ModelConfig
 from crosstrait.models.member_weights import weigh_members
 from crosstrait.models.pair_attention import PairAttention, fit_pair_attention
 from crosstrait.models.residual import ResidualConfig
+from crosstrait.models.search_space import Choice, SearchSpace
 
 Float64 = NDArray[np.float64]
 
@@ -33,6 +34,8 @@ class SparseAttentionConfig(ModelConfig):
     type: Literal["sparse_attention"] = "sparse_attention"
     n_pairs: int = Field(default=1500, ge=0, le=5000)
     networks: ResidualConfig = ResidualConfig()
+
+    search_space: ClassVar[SearchSpace] = {"n_pairs": Choice((0, 500, 1500, 3000))}
 
     def build(self, *, n_loci: int, n_traits: int) -> SparseAttentionEstimator:
         """Return the unfitted estimator."""
