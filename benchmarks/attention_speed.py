@@ -71,6 +71,7 @@ def cpu_row(model: str, case: Case, rate: float, *, quick: bool, repeats: int) -
     X, Y = case.samples(CPU)
     steps = {"plain": step_of(plain_copy(ours), X, Y), "ours": step_of(ours, X, Y)}
     times = seconds_in_turn(steps, CPU, repeats=repeats)
+    print(f"{case.name}: {times}", file=sys.stderr, flush=True)  # the memory takes a while
     memory = {
         "plain": memory_of_fresh_process(model, "plain", quick=quick, repeats=1),
         "ours": memory_of_fresh_process(model, "ours", quick=quick, repeats=1 if quick else 3),
