@@ -54,11 +54,11 @@ class Case:
 
 
 CASES = {
-    "rijal, d = 13": Case({"type": "rijal", "embedding_dim": 13}, epochs=15, rate=3e-3),
-    "canonical, d = 32": Case({"type": "canonical", "embedding_dim": 32}, epochs=12, rate=3e-3),
+    "rijal, d = 13": Case({"type": "rijal", "embedding_dim": 13}, epochs=10, rate=3e-3),
+    "canonical, d = 32": Case({"type": "canonical", "embedding_dim": 32}, epochs=6, rate=3e-3),
     "transformer, d = 32, 4 heads, 64 hidden": Case(
         {"type": "transformer", "embedding_dim": 32, "n_heads": 4, "feedforward_dim": 64},
-        epochs=6,
+        epochs=3,
         rate=1e-3,
     ),
 }
