@@ -83,6 +83,7 @@ def main() -> int:
         finally:
             for node in nodes:
                 _kill_with_children(node.pid)
+            _forget()
         untouched = all(_written(folder).get(path) == moment for path, moment in moments.items())
         same = code == 0 and _numbers(folder / "ray") == _numbers(folder / "local")
         if code:
@@ -150,6 +151,13 @@ def _kill_with_children(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     for child in children:
         _kill_with_children(int(child))
+
+
+def _forget() -> None:
+    """Take this dead cluster out of where Ray looks for a running one."""
+    known = Path("/tmp/ray/ray_current_cluster")
+    if known.is_file() and known.read_text().strip().endswith(f":{PORT}"):
+        known.unlink()
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from crosstrait.experiments.driver import check_engine, run_experiment
 from crosstrait.experiments.file import read_experiment
 from support.experiments import TINY, write_tiny
 
+TUNED = TINY.replace("[train]", "[tune]\ntrials = 2\n[train]\nthreads = 1")
 FAILING = '[[model]]\ntype = "canonical"\nname = "wild"\nembedding_dim = 2\n'
 FAILING += "[model.train]\nlearning_rate = 1e30\n"
 
@@ -23,18 +25,29 @@ def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_ray_cluster_gives_the_bits_of_this_machine(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="tunes on the cluster too")
     pytest.importorskip("ray", reason="needs Ray: pip install 'crosstrait[ray]'")
-    path = write_tiny(tmp_path, text=TINY.replace("[train]", "[train]\nthreads = 1") + FAILING)
-    # A process of its own, as Ray warns of what pytest makes errors of.
+    path = write_tiny(tmp_path, text=TUNED + FAILING)
+    # A process of its own, as Ray warns of what pytest makes errors of. Its workers are to have
+    # their share of a busy machine, which the niceness that Ray gives them would deny.
+    environment = {**os.environ, "RAY_worker_niceness": "0"}
     command = [sys.executable, "-m", "crosstrait.cli", "run", str(path), "--executor", "ray"]
     done = subprocess.run(
-        [*command, "--out", str(tmp_path / "ray")], capture_output=True, text=True, timeout=300
+        [*command, "--out", str(tmp_path / "ray")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
     )
     assert done.returncode == 1, done.stderr
     assert "runs: 6 trained, 0 found finished, 4 failed" in done.stdout
     assert (tmp_path / "ray" / "report.html").is_file()
     [log, *_] = (tmp_path / "ray" / "logs").iterdir()
     assert "not finite" in log.read_text()
+    trials = pd.read_csv(tmp_path / "ray" / "tuning.csv").dropna(subset=["trial"])
+    assert trials.groupby(["model", "fold"]).size().to_dict() == {
+        (model, fold): 2 for model in ("canonical", "wild") for fold in (0, 1)
+    }
     local = run_experiment(read_experiment(path), out=tmp_path / "local").folder
     pd.testing.assert_frame_equal(
         pd.read_parquet(tmp_path / "ray" / "predictions.parquet"),

@@ -35,7 +35,7 @@ def made_of(
             "experiment": experiment.model_dump(mode="json"),
             "panel": panel_digest,
             "runs": [[*run.place, *_content(finished[run.key])] for run in runs],
-            "code": code_digest(),
+            "code": _code_digest(),
             "versions": versions(),
         }
     )
@@ -71,7 +71,7 @@ def _content(run: Path) -> tuple[str, str]:
 
 
 @cache
-def code_digest() -> str:
+def _code_digest() -> str:
     """Return the digest of this package's files: other code may give other tables."""
     folder = Path(crosstrait.__file__).parent
     total = hashlib.sha256()

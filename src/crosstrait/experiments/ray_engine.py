@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import tempfile
 import time
 from collections import deque
@@ -21,12 +22,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from crosstrait.errors import SettingsError, StorageError
+from crosstrait.errors import SettingsError, StorageError, listed
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.courier import Courier, FileStore
-from crosstrait.experiments.current import code_digest
 from crosstrait.experiments.engine import Listener, Outcome, Task, carry_out, missing_of
 from crosstrait.experiments.processors import Share, take
+from crosstrait.experiments.provenance import versions
 from crosstrait.experiments.resolve import is_network
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import search_folder
@@ -79,7 +80,7 @@ class Reply:
 
 @dataclass
 class RayEngine:
-    """Carries out tasks on the Ray cluster that is running, or on one started for the purpose.
+    """Carries out tasks on the Ray cluster of RAY_ADDRESS, or on one started for the purpose.
 
     Attributes
     ----------
@@ -100,8 +101,7 @@ class RayEngine:
         if not groups:
             return
         ray = _ray()
-        if not ray.is_initialized():
-            ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        _connect(ray)
         mailbox = _start_mailbox(at.cache.folder)
         data = ray.put(_pack(at))
         waiting = deque(groups)
@@ -155,18 +155,19 @@ class RayEngine:
             "max_retries": _MOST_RETRIES,
         }
         remote = ray.remote(**options)(carry_out_remotely)
-        return remote.remote(data, task, mailbox, self.threads, code_digest())
+        return remote.remote(data, task, mailbox, self.threads, versions())
 
 
 def carry_out_remotely(
-    data: Mapping[str, Any], task: Task, mailbox: Any, threads: int, code: str
+    data: Mapping[str, Any], task: Task, mailbox: Any, threads: int, here: Mapping[str, str]
 ) -> Reply:
     """Carry out a task in a new folder of this node: the body of a Ray task."""
     ray = _ray()
-    if code_digest() != code:
+    others = [f"{name} {got}" for name, got in versions().items() if here.get(name) != got]
+    if others:
         raise SettingsError(
-            f"node {ray.util.get_node_ip_address()} has another version of crosstrait than the "
-            f"one that started the experiment; install the same on every node"
+            f"node {ray.util.get_node_ip_address()} has {listed(others)}, not what the experiment "
+            f"was started with; install the same on every node"
         )
     take(Share(threads=threads))
     with tempfile.TemporaryDirectory(prefix="crosstrait-") as name:
@@ -177,12 +178,15 @@ def carry_out_remotely(
         kept = [at.cache.folder / ".work" / task.name]
         if isinstance(task, Search):
             kept.append(search_folder(task, at=at))
+        stored: list[Any] = []
         with Courier(
             kept,
             root=at.cache.folder.parent,
-            send=mailbox.store.remote,
+            send=lambda files: stored.append(mailbox.store.remote(files)),
         ):
             outcome = carry_out(task, at=at, listener=_Teller(mailbox), wait=True)
+        # Nothing may be stored after the driver has tidied up behind this task.
+        ray.get(stored)
         return Reply(
             outcome=outcome,
             runs=_finished(task, at=at),
@@ -237,6 +241,24 @@ class _Teller:
 def _ray() -> Any:
     """Import Ray; untyped, as it is checked where it is not installed too."""
     return importlib.import_module("ray")
+
+
+def _connect(ray: Any) -> None:
+    """Join the cluster that RAY_ADDRESS names, or start one of this machine.
+
+    Not the one that Ray itself would look for: of a cluster that was killed it still knows the
+    address, and waits for it for minutes.
+    """
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS", "local")
+    options = {"include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
+    except ConnectionError as error:
+        raise SettingsError(
+            f"no Ray cluster answers at RAY_ADDRESS={address}: {' '.join(str(error).split())}"
+        ) from None
 
 
 def _start_mailbox(runs: Path) -> Any:

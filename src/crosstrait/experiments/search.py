@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.evaluation.metrics import pearson_r, r2
+from crosstrait.experiments.resolve import is_network
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import Search, inner_splits, with_settings
 from crosstrait.experiments.trials import Trial, best_of, read_trials, write_trial
@@ -64,6 +65,9 @@ def carry_out_search(search: Search, *, at: Workplace, progress: Progress | None
         If settings of the search space do not go together.
     """
     check_optuna()
+    if is_network(search.first.config):
+        # Imports Lightning: seconds, which are no trial's.
+        import crosstrait.training.replicates  # noqa: F401
     folder = search_folder(search, at=at)
     work = at.cache.folder / ".work" / search.name
     stored = read_trials(folder)
