@@ -115,14 +115,16 @@ def test_with_column_and_per_locus_readout_it_is_rijal() -> None:
     torch.testing.assert_close(canonical(genotypes()), rijal(genotypes()))
 
 
-def test_a_fixed_embedding_stays_as_it_was_drawn(small_fit) -> None:
+def test_a_fixed_embedding_keeps_the_unit_length_that_it_was_drawn_with(small_fit) -> None:
     def embedding(fitted: Any) -> Tensor:
         return dict(fitted.predictor[0].named_parameters())["embedding"].detach()
 
     fixed, learned = small_fit(learned_embedding=False), small_fit(learned_embedding=True)
     torch.manual_seed(0)
     drawn = CanonicalConfig(embedding_dim=4, n_layers=1).build(n_loci=8, n_traits=T).embedding
-    torch.testing.assert_close(embedding(fixed), drawn.detach(), rtol=0, atol=0)
+    unit = drawn.detach() / (0.03 * 4**0.5)
+    torch.testing.assert_close(embedding(fixed), unit)
+    assert unit.square().sum(dim=1).mean() == pytest.approx(1, abs=0.5)
     assert not torch.equal(embedding(learned), drawn)
 
 

@@ -29,7 +29,7 @@ class CanonicalConfig(ModelConfig):
     n_layers
         Attention layers, each with its own query, key and value maps.
     learned_embedding
-        Learn the locus embedding; otherwise it stays the random numbers that it started as.
+        Learn the locus embedding; otherwise every locus keeps a random vector of about unit length.
     bias
         ``linear``: each map has a bias; ``column``: none has, and the last component of every
         token is the constant 1, as in `rijal`.
@@ -128,7 +128,12 @@ class Canonical(MemberNetwork):
             bound = inputs**-0.5
             return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
 
-        self.embedding = normal(n_loci, d - column).requires_grad_(config.learned_embedding)
+        self.embedding = normal(n_loci, d - column)
+        if not config.learned_embedding:
+            # Of unit length: what cannot grow would stay as faint as it starts.
+            with torch.no_grad():
+                self.embedding.div_(config.init_scale * (d - column) ** 0.5)
+            self.embedding.requires_grad_(False)
         for name in ("query", "key", "value"):
             self.register_parameter(f"{name}_weight", normal(n, d, d))
             if not column:
