@@ -348,6 +348,7 @@ def predict(
     *,
     out: Path,
     model: str | None = None,
+    level: float | None = None,
     format: str | None = None,
 ) -> None:
     """Predict the traits of new genotypes, whose loci are matched by id.
@@ -362,19 +363,23 @@ def predict(
         The CSV file to write: sample, then a column a trait, in trait units.
     model
         Which model of an experiment; the predictions of its runs are averaged.
+    level
+        Also write, for each trait, the ends of intervals that hold this share of new
+        measurements, as 0.95.
     format
         The format of the genotypes; found out where not given.
     """
     from crosstrait.experiments.prediction import predict as predict_traits
     from crosstrait.experiments.storage import write_text
 
-    prediction = predict_traits(run, genotypes=genotypes, model=model, format=format)
+    prediction = predict_traits(run, genotypes=genotypes, model=model, level=level, format=format)
     write_text(out, prediction.table.to_csv(index=False))
     for note in prediction.notes:
         print(f"crosstrait: note: {note}", file=sys.stderr)
     samples, columns = prediction.table.shape
+    n_traits = (columns - 1) // (1 if level is None else 3)
     many = f", the mean of {prediction.n_runs} runs" if prediction.n_runs > 1 else ""
-    _say(f"{out}: {samples:,} samples, {columns - 1} traits{many}")
+    _say(f"{out}: {samples:,} samples, {n_traits} traits{many}")
 
 
 @app.command

@@ -70,6 +70,27 @@ def test_loci_in_any_order_give_the_predictions_of_the_panel(
     )
 
 
+def test_intervals_stand_beside_their_trait_and_widen_with_their_level(
+    out: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    genotypes = write(table, tmp_path)
+    widths = []
+    for level in (0.5, 0.8):
+        found = predict(out, genotypes=genotypes, model="ridge", level=level).table
+        assert found.columns.tolist() == [
+            "sample",
+            *("trait_1", "trait_1 lower", "trait_1 upper"),
+            *("trait_2", "trait_2 lower", "trait_2 upper"),
+        ]
+        np.testing.assert_allclose(
+            found[["trait_1 lower", "trait_1 upper"]].mean(axis=1), found["trait_1"]
+        )
+        widths.append(found["trait_1 upper"] - found["trait_1 lower"])
+    assert (widths[0] < widths[1]).all()
+    with pytest.raises(SettingsError, match="level = 95"):
+        predict(out, genotypes=genotypes, model="ridge", level=95)
+
+
 def test_one_run_predicts_alone(out: Path, table: pd.DataFrame, tmp_path: Path) -> None:
     folder = sorted((out / "runs").glob("one-*"))[0]
     found = predict(folder, genotypes=write(table, tmp_path))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,8 @@ class Prediction:
     Attributes
     ----------
     table
-        (n, 1 + T): column ``sample``, then a column a trait, in trait units.
+        (n, 1 + T): column ``sample``, then a column a trait, in trait units; with intervals,
+        each trait is followed by ``<trait> lower`` and ``<trait> upper``.
     n_runs
         Fitted models that were averaged.
     notes
@@ -38,7 +40,12 @@ class Prediction:
 
 
 def predict(
-    run: Path, *, genotypes: str | Path, model: str | None = None, format: str | None = None
+    run: Path,
+    *,
+    genotypes: str | Path,
+    model: str | None = None,
+    level: float | None = None,
+    format: str | None = None,
 ) -> Prediction:
     """Predict the traits of new genotypes, whose loci are matched by id.
 
@@ -51,13 +58,16 @@ def predict(
     model
         Which model of the experiment; the predictions of its runs (folds and replicates) are
         averaged. Needed where there is more than one.
+    level
+        Share of new measurements, from 0.01 to 0.99, that intervals around the predictions are
+        to hold; no intervals where not given. Of several runs the half widths are averaged.
     format
         The format of ``genotypes``; found out where not given.
 
     Raises
     ------
     SettingsError
-        If the model is not one of the experiment's.
+        If the model is not one of the experiment's, or cannot say how wrong it is.
     StorageError
         If there is no finished run.
     DataError
@@ -68,6 +78,7 @@ def predict(
     new = load_genotypes(genotypes, format=format, ploidy=fitted[0].encoder.ploidy)
     notes: dict[str, None] = {}
     total = np.zeros((len(new.sample_id), len(fitted[0].trait_names)))
+    half = np.zeros_like(total)
     for one in fitted:
         encoder = one.encoder
         aligned = align(
@@ -79,6 +90,8 @@ def predict(
         dosage = np.full((len(total), encoder.n_loci), np.nan, dtype=np.float32)
         dosage[:, encoder.columns] = aligned.dosage
         total += one.predict(dosage)
+        if level is not None:
+            half += one.half_widths(dosage, np.arange(len(dosage)), levels=[level])[0]
         if aligned.missing:
             notes[
                 f"{len(aligned.missing)} of {len(encoder.columns)} loci are not in the new "
@@ -99,8 +112,13 @@ def predict(
             "predictions are in standard deviations from the training mean: the model was "
             "imported without a panel, which would tell the scales of its traits"
         ] = None
-    table = pd.DataFrame(total / len(fitted), columns=list(fitted[0].trait_names))
-    table.insert(0, "sample", new.sample_id.tolist())
+    columns: dict[str, Any] = {"sample": new.sample_id.tolist()}
+    for t, name in enumerate(fitted[0].trait_names):
+        mean, reach = total[:, t] / len(fitted), half[:, t] / len(fitted)
+        columns[name] = mean
+        if level is not None:
+            columns |= {f"{name} lower": mean - reach, f"{name} upper": mean + reach}
+    table = pd.DataFrame(columns)
     return Prediction(table=table, n_runs=len(fitted), notes=tuple(notes))
 
 
