@@ -29,7 +29,8 @@ SMALLER = {
     "fig3": ["model.transformer.embedding_dim=8", "model.transformer.feedforward_dim=16"],
 }
 NOT_IN_THE_FILES = {"device", "micro_batch_size", "plateau_factor", "plateau_patience"} | {
-    "minimum_rate"  # of a schedule that is off
+    "minimum_rate",  # of a schedule that is off
+    "scope",  # given by a model's own table
 }
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.transforms import Bbox
 
 from crosstrait.evaluation.leaderboard import LeaderboardRow
 from crosstrait.report.frontier import frontier
@@ -36,11 +39,20 @@ def test_of_two_models_of_one_cost_the_worse_is_not_on_it() -> None:
     assert bold == {"trees"}
 
 
-def test_a_name_goes_below_its_point_where_a_better_one_stands_close() -> None:
-    axes = drawn(("ridge", 0.30, 5.0), ("a", 0.499, 5.0), ("b", 0.50, 6.0))
-    place = {text.get_text(): text.xyann[1] for text in axes.texts}
-    assert place["a"] < 0 < place["b"]
-    assert place["ridge"] > 0
+def test_no_name_covers_another_or_a_point() -> None:
+    axes = drawn(
+        *(("ridge", 0.30, 5.0), ("a", 0.499, 5.0), ("b", 0.50, 6.0), ("long_name", 0.49, 8.0)),
+        *(("longer_name", 0.498, 9.0), ("last", 0.5, 30.0)),
+    )
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    for first, second in combinations(boxes, 2):
+        assert not first.overlaps(second)
+    points = [axes.transData.transform(line.get_xydata()) for line in axes.lines[1:]]
+    assert len(points) == len(boxes) == 6
+    for box in boxes:
+        assert not any(box.contains(*point) for [point] in points)
+        assert Bbox.intersection(box, axes.get_window_extent(renderer)) is not None
 
 
 def test_a_model_without_a_mean_or_a_time_is_left_out() -> None:

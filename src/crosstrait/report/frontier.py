@@ -6,8 +6,11 @@ import math
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from matplotlib.transforms import Bbox, BboxBase
 
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
 from crosstrait.report.numbers import duration, fixed, interval_text
@@ -18,6 +21,9 @@ _TIME_TICKS = [
     *(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
     *(60, 180, 600, 1800, 3600, 3 * 3600, 10 * 3600, 30 * 3600, 100 * 3600),
 ]
+
+# Right (1) or left (-1) of the point, and how far up, in order of preference.
+_PLACES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 2), (0, -2), (1, 3), (1, -3), (-1, 3), (-1, -3)]
 
 
 def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
@@ -55,13 +61,6 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
                 f"{TIP}{row.model}: mean R² {fixed(row.mean)} "
                 f"({interval_text(row.ci_low, row.ci_high)}), {duration(row.train_seconds)}"
             )
-            axes.annotate(
-                row.model,
-                (row.train_seconds, row.mean),
-                xytext=(6, -10 if _crowded(row, rows) else 4),
-                textcoords="offset points",
-                fontweight="bold" if row in front else "normal",
-            )
         low, high = rows[0].train_seconds, rows[-1].train_seconds
         axes.set_xlim(low / 1.8, high * 3.5)
         ticks = [t for t in _TIME_TICKS if low / 1.8 <= t <= high * 3.5]
@@ -69,17 +68,49 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("Time of one training")
         axes.set_ylabel("R²" if leaderboard["trait"].nunique() <= 2 else "Mean R²")
+        _name(figure, axes, rows, bold=front)
     return figure
 
 
-def _crowded(row: LeaderboardRow, rows: Sequence[LeaderboardRow]) -> bool:
-    """Whether a better model stands so close that its name would cover this one's."""
-    reach = max(r.ci_high for r in rows) - min(r.ci_low for r in rows)
-    return any(
-        0 < other.mean - row.mean < 0.06 * reach
-        and 0.25 < row.train_seconds / other.train_seconds < 4
-        for other in rows
-    )
+def _name(
+    figure: Figure, axes: Axes, rows: Sequence[LeaderboardRow], *, bold: Sequence[LeaderboardRow]
+) -> None:
+    """Write each model's name beside its point, where it covers least."""
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()  # settles where the axes are
+    taken = []
+    for row in rows:
+        ends = axes.transData.transform(
+            [(row.train_seconds, row.ci_low), (row.train_seconds, row.ci_high)]
+        )
+        taken.append(Bbox(ends).padded(4))
+    for row in sorted(rows, key=lambda row: -row.mean):
+        found = []
+        for place, (right, up) in enumerate(_PLACES):
+            name = axes.annotate(
+                row.model,
+                (row.train_seconds, row.mean),
+                xytext=(7 * right, 6 * up),
+                textcoords="offset points",
+                ha={1: "left", 0: "center", -1: "right"}[right],
+                va="center",
+                fontweight="bold" if row in bold else "normal",
+            )
+            box = name.get_window_extent(renderer)
+            covered = sum(_area(box, other) for other in taken)
+            outside = box.width * box.height - _area(box, axes.get_window_extent(renderer))
+            found.append((covered + outside, place, name, box))
+        *_, best, box = min(found, key=lambda one: one[:2])
+        for *_, name, _ in found:
+            if name is not best:
+                name.remove()
+        taken.append(box)
+
+
+def _area(box: BboxBase, other: BboxBase) -> float:
+    """Return the area that two boxes share."""
+    shared = Bbox.intersection(box, other)
+    return 0.0 if shared is None else float(shared.width * shared.height)
 
 
 def _beats(row: LeaderboardRow, other: LeaderboardRow) -> bool:

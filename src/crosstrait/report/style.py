@@ -23,6 +23,8 @@ PAPER = "#ffffff"
 # since black would be the loudest on a light page and invisible on a dark one.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, YELLOW, GREY = "#cc79a7", "#56b4e9", "#f0e442", "#76818f"
+# Paul Tol's muted palette (https://sronpersonalpages.nl/~pault) has the two that are still missing.
+WINE, OLIVE = "#882255", "#999933"
 
 # A known model has the same colour in every report.
 _OWN = {
@@ -32,8 +34,10 @@ _OWN = {
     "canonical": VERMILLION,
     "transformer": BLUE,
     "residual": PURPLE,
+    "gp": SKY,
+    "sparse_attention": WINE,
 }
-_FREE = (SKY, INK, YELLOW)
+_FREE = (INK, YELLOW, OLIVE)
 
 MM = 1 / 25.4
 FONT_POINTS = 8.0
@@ -97,7 +101,7 @@ def model_colours(models: Iterable[str]) -> dict[str, str]:
     Examples
     --------
     >>> model_colours(["trees", "ours"])
-    {'trees': '#009e73', 'ours': '#56b4e9'}
+    {'trees': '#009e73', 'ours': '#1b2027'}
     """
     names = list(models)
     free = [*_FREE, *(colour for name, colour in _OWN.items() if name not in names)]
