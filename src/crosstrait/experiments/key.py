@@ -12,7 +12,7 @@ from crosstrait.training.config import TrainConfig
 
 # Raised whenever a change of the code changes the numbers of a run or the files of its folder,
 # so that older runs are trained again.
-CODE_SCHEMA = 1
+CODE_SCHEMA = 2
 
 
 def key_parts(

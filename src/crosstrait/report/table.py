@@ -68,12 +68,22 @@ def leaderboard_table(folder: Path) -> Group:
         cells += [duration(row.train_seconds), _difference(row)]
         table.add_row(*cells)
     notes = [Text(f"{row.model}: {row.note}", style="yellow") for row in rows if row.note]
-    if above := sorted(set(above_ceiling(leaderboard)["model"])):
+    above = above_ceiling(leaderboard)
+    surely = sorted(set(above.loc[above["ci_low"] > 1, "model"]))
+    maybe = sorted(set(above["model"]) - set(surely))
+    if surely:
         notes.append(
             Text(
-                f"{', '.join(above)} above the noise ceiling: the standard errors overstate the "
+                f"{', '.join(surely)} above the noise ceiling: the standard errors overstate the "
                 f"noise, or something leaked",
                 style="yellow",
+            )
+        )
+    if maybe:
+        notes.append(
+            Text(
+                f"{', '.join(maybe)} above the noise ceiling of a trait by no more than the test "
+                f"samples' chance"
             )
         )
     answer = find_answer(leaderboard, comparison=comparison)
