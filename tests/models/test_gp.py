@@ -16,7 +16,7 @@ from crosstrait.models.gp import GpConfig, GpEstimator
 from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.registry import parse_model
 from crosstrait.models.ridge import RidgeConfig
-from support.model_contract import ModelContract, Problem, r2, simulated
+from support.model_contract import ModelContract, Problem, fit_estimator, r2, simulated
 
 Float = NDArray[np.float64]
 
@@ -29,17 +29,7 @@ class TestGp(ModelContract):
 
 
 def fitted(problem: Problem, **settings: int) -> GpEstimator:
-    model = GpConfig(**({"steps": 20} | settings)).build(
-        n_loci=problem.X.shape[1], n_traits=problem.Y.shape[1]
-    )
-    model.fit(
-        problem.X,
-        problem.Y,
-        X_validation=problem.X_validation,
-        Y_validation=problem.Y_validation,
-        seed=0,
-    )
-    return model
+    return fit_estimator(GpConfig(**({"steps": 20} | settings)), problem)
 
 
 def test_gp_is_registered() -> None:
@@ -55,14 +45,7 @@ def test_settings_below_their_least_are_refused(setting: str) -> None:
 def test_it_learns_an_interaction_that_ridge_cannot() -> None:
     problem = simulated(n_traits=1, n_loci=8, interaction=0.99, heritability=0.9)
     model = fitted(problem)
-    ridge = RidgeConfig().build(n_loci=8, n_traits=1)
-    ridge.fit(
-        problem.X,
-        problem.Y,
-        X_validation=problem.X_validation,
-        Y_validation=problem.Y_validation,
-        seed=0,
-    )
+    ridge = fit_estimator(RidgeConfig(), problem)
     assert r2(problem.Y_test, ridge.predict(problem.X_test))[0] < 0.1
     assert r2(problem.Y_test, model.predict(problem.X_test))[0] > 0.9
 

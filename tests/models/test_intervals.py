@@ -11,7 +11,7 @@ from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.lasso import LassoConfig, draw_folds
 from crosstrait.models.ridge import RidgeConfig
 from crosstrait.models.trees import TreesConfig
-from support.model_contract import simulated
+from support.model_contract import fit_estimator, simulated
 
 
 @pytest.mark.parametrize("n", [30, 3000])
@@ -94,14 +94,7 @@ def test_the_lasso_holds_out_folds() -> None:
 
 def test_trees_hold_the_validation_samples_out() -> None:
     problem = simulated(n_train=200, n_validation=50)
-    model = TreesConfig().build(n_loci=12, n_traits=2)
-    model.fit(
-        problem.X,
-        problem.Y,
-        X_validation=problem.X_validation,
-        Y_validation=problem.Y_validation,
-        seed=0,
-    )
+    model = fit_estimator(TreesConfig(), problem)
     assert model.held_out is not None
     assert np.isnan(model.held_out[:200]).all()
     assert np.isfinite(model.held_out[200:]).all()

@@ -12,7 +12,7 @@ from crosstrait.errors import SettingsError
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.registry import parse_model
 from crosstrait.models.stack import StackConfig, StackEstimator
-from support.model_contract import ModelContract, Problem, simulated
+from support.model_contract import ModelContract, Problem, fit_estimator, simulated
 
 
 class TestStack(ModelContract):
@@ -25,17 +25,7 @@ class TestStack(ModelContract):
 
 
 def fitted(problem: Problem, *models: Any) -> StackEstimator:
-    config = StackConfig.parse({"models": list(models)}, where="test")
-    n_loci, n_traits = problem.X.shape[1], problem.Y.shape[1]
-    model = config.build(n_loci=n_loci, n_traits=n_traits)
-    model.fit(
-        problem.X,
-        problem.Y,
-        X_validation=problem.X_validation,
-        Y_validation=problem.Y_validation,
-        seed=0,
-    )
-    return model
+    return fit_estimator(StackConfig.parse({"models": list(models)}, where="test"), problem)
 
 
 def error(model: Any, problem: Problem) -> float:

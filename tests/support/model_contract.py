@@ -122,6 +122,20 @@ def r2(observed: Float, predicted: Float) -> Float:
     return 1 - error / total
 
 
+def fit_estimator(config: ModelConfig, problem: Problem, *, seed: int = 0) -> Any:
+    """Build the estimator of a config and fit it to the problem's samples."""
+    model = config.build(n_loci=problem.X.shape[1], n_traits=problem.Y.shape[1])
+    assert isinstance(model, Estimator)
+    model.fit(
+        problem.X,
+        problem.Y,
+        X_validation=problem.X_validation,
+        Y_validation=problem.Y_validation,
+        seed=seed,
+    )
+    return model
+
+
 class Predictor(Protocol):
     """What a fit gives."""
 
@@ -151,17 +165,8 @@ class ModelContract:
 
     def fit(self, problem: Problem, *, seed: int = 0) -> Predictor:
         """Fit a new model to the problem's training and validation samples."""
-        n_loci, n_traits = problem.X.shape[1], problem.Y.shape[1]
-        model = self.config().build(n_loci=n_loci, n_traits=n_traits)
-        assert isinstance(model, Estimator)
-        model.fit(
-            problem.X,
-            problem.Y,
-            X_validation=problem.X_validation,
-            Y_validation=problem.Y_validation,
-            seed=seed,
-        )
-        return model
+        fitted: Predictor = fit_estimator(self.config(), problem, seed=seed)
+        return fitted
 
     def reloaded(self, fitted: Any, problem: Problem, folder: Path) -> Predictor:
         """Save what was learned, and read it into a new model."""

@@ -193,6 +193,7 @@ class ResidualEstimator(Estimator):
                 for coef, a in zip(lasso.fold_coef, lasso.fold_intercept, strict=True)
             ]
         )  # (K, N, T)
+        folds = HeldOutFolds(fold=fold, left=left)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.trunks = self._untrained()
@@ -201,9 +202,8 @@ class ResidualEstimator(Estimator):
                 torch.from_numpy(np.asarray(X, dtype=np.float32)),
                 torch.from_numpy(left.astype(np.float32)),
                 torch.from_numpy(fold),
-                bound=torch.from_numpy(_huber_bound(lasso.errors(X, Y, fold=fold))),
+                bound=torch.from_numpy(_huber_bound(folds.own(left))),
             )
-        folds = HeldOutFolds(fold=fold, left=left)
         networks = self.members(X)
         self.share = weigh_members(networks, folds.own(left), unseen=folds.unseen)
         self.held_out = folds.own(left) - self.share.sum() * folds.own(networks)
@@ -302,7 +302,7 @@ class ResidualEstimator(Estimator):
         self.trunks.load_state_dict(weights)
 
 
-def _huber_bound(errors: Float64) -> NDArray[np.float32]:
+def _huber_bound(errors: Array) -> NDArray[np.float32]:
     """Return the error (T,) of each trait up to which the loss is quadratic."""
     bound = np.full(errors.shape[1], np.inf)
     for t, column in enumerate(errors.T):

@@ -172,7 +172,9 @@ class _Cells:
         trace = d.sum() - (left**2 @ d).sum() - left.sum(axis=0) ** 2 @ d / self.n_observed
         self.mean_norm = trace / self.n_observed
         noise_floor = self.n_observed * np.finfo(np.float64).eps * (1 + self.offset**2)
-        self.learnable = (self.yy > noise_floor) & (len(d) > 0) & (self.mean_norm > 0)
+        # Genotypes that are equal in the measured samples leave rounding errors of the others.
+        varies = trace > self.size * np.finfo(np.float64).eps * d.sum()
+        self.learnable = (self.yy > noise_floor) & (len(d) > 0) & varies
 
     def _fixed(self, penalty: float, j: int) -> tuple[Float64, Float64, Any, Float64]:
         """Return g (r,), the fixed effects (m + 1,), the factor of B'RB and U'(y - B a) (r,)."""

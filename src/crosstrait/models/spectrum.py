@@ -32,6 +32,9 @@ class Gram:
         Whether the matrix is the smaller one over loci, as it is where L < N.
     matrix
         (L, L) or (N, N).
+    scale
+        Size of the numbers that the matrix was made of, whose rounding errors are in it: 1, as
+        of genotypes, or the trace of the matrix that it is a part of.
     """
 
     def __init__(self, X: Array, samples: Rows) -> None:
@@ -42,6 +45,7 @@ class Gram:
         for _, rows in row_blocks(X, samples=samples):
             self.mean += rows.sum(axis=0) / n_samples
         self.matrix = np.zeros(2 * (min(n_samples, n_loci),))
+        self.scale = 1.0
         if self.over_loci:
             for _, rows in row_blocks(X, samples=samples, mean=self.mean):
                 self.matrix += rows.T @ rows
@@ -61,6 +65,7 @@ class Gram:
             return Gram(self.X, observed)
         part = copy.copy(self)
         part.samples = observed
+        part.scale = max(self.scale, float(np.trace(self.matrix)))
         if self.over_loci:
             part.matrix = self.matrix.copy()
             total = np.zeros(len(self.mean))
@@ -81,7 +86,7 @@ class Gram:
         """Return the eigenvalues above rounding error and their eigenvectors."""
         values, vectors = linalg.eigh(self.matrix, driver="evd")
         floor = max(len(self.samples), len(self.mean)) * np.finfo(np.float64).eps
-        kept = values > floor * max(values[-1], 0)
+        kept = values > floor * max(values[-1], self.scale)
         return Spectrum(gram=self, values=values[kept], vectors=vectors[:, kept])
 
 
