@@ -32,6 +32,12 @@ class Coverage:
     by_level: Mapping[float, float]
     worst: tuple[float, str]
 
+    @property
+    def worst_text(self) -> str:
+        """The worst trait in words."""
+        off, trait = self.worst
+        return f"{trait}, {fixed(100 * off, digits=1)} points"
+
 
 def coverages(table: pd.DataFrame) -> list[Coverage]:
     """Return a line a model of the table of `crosstrait.evaluation.calibration`."""
@@ -146,8 +152,3 @@ def noise_lines(table: pd.DataFrame, *, leaderboard: pd.DataFrame) -> list[Noise
         )
         for trait, rows in table.groupby("trait", sort=False)
     ]
-
-
-def worst_text(line: Coverage) -> str:
-    """Return the worst trait of a model in words."""
-    return f"{line.worst[1]}, {fixed(100 * line.worst[0], digits=1)} points"

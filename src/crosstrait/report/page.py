@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from crosstrait import __version__
 from crosstrait.errors import DataError
@@ -21,9 +20,9 @@ from crosstrait.report.calibration import (
     calibration_plate,
     coverages,
     noise_lines,
-    worst_text,
 )
 from crosstrait.report.folder import RunFolder
+from crosstrait.report.html import render_template
 from crosstrait.report.reference import beside_published
 from crosstrait.report.scopes import gains, scope_plate
 from crosstrait.report.standings import Standing, standings
@@ -57,26 +56,7 @@ def write_report(folder: Path) -> Path:
 
 def render(folder: RunFolder) -> str:
     """Return the page."""
-    environment = Environment(
-        loader=PackageLoader("crosstrait.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "fixed": numbers.fixed,
-        "spread": numbers.spread,
-        "share": numbers.share,
-        "count": numbers.count,
-        "duration": numbers.duration,
-        "significant": numbers.significant,
-        "sortable": lambda value: repr(float(value)) if math.isfinite(value) else "",
-        "is_number": math.isfinite,
-        "worst": worst_text,
-    }
-    environment.globals |= {"interval": numbers.interval_text, "nan": math.nan}
-    return environment.get_template("report.html").render(page=_content(folder))
+    return render_template("report.html", page=_content(folder))
 
 
 def _content(folder: RunFolder) -> dict[str, Any]:
