@@ -1,27 +1,50 @@
 (function () {
   "use strict";
   var root = document.documentElement;
+  var KEY = "crosstrait-theme";
 
-  // Theme: follows the system until the reader chooses.
-  var holder = document.getElementById("theme");
-  var toggle = document.createElement("button");
-  toggle.type = "button";
-  function isDark() {
-    var chosen = root.getAttribute("data-theme");
-    if (chosen) { return chosen === "dark"; }
-    return window.matchMedia("(prefers-color-scheme: dark)").matches;
+  // A browser may forbid a page to remember; then the choice lasts as long as the page is open.
+  function remembered() {
+    try { return localStorage.getItem(KEY); } catch (error) { return null; }
   }
-  function label() {
-    toggle.textContent = isDark() ? "Light" : "Dark";
-    toggle.setAttribute("aria-label", "Switch to the " + (isDark() ? "light" : "dark") + " theme");
+  function remember(theme) {
+    try { localStorage.setItem(KEY, theme); } catch (error) { return; }
   }
-  toggle.addEventListener("click", function () {
-    root.setAttribute("data-theme", isDark() ? "light" : "dark");
+  // Theme: follows the system until the reader chooses; set before anything is painted.
+  var chosen = remembered();
+  if (chosen === "dark" || chosen === "light") { root.setAttribute("data-theme", chosen); }
+
+  function each(selector, act) {
+    Array.prototype.forEach.call(document.querySelectorAll(selector), act);
+  }
+  function button(text) {
+    var made = document.createElement("button");
+    made.type = "button";
+    if (text) { made.textContent = text; }
+    return made;
+  }
+
+  function offerThemes() {
+    var system = window.matchMedia("(prefers-color-scheme: dark)");
+    var toggle = button();
+    function isDark() {
+      var set = root.getAttribute("data-theme");
+      return set ? set === "dark" : system.matches;
+    }
+    function label() {
+      toggle.textContent = isDark() ? "Light" : "Dark";
+      toggle.setAttribute("aria-label", "Switch to the " + (isDark() ? "light" : "dark") + " theme");
+    }
+    toggle.addEventListener("click", function () {
+      var theme = isDark() ? "light" : "dark";
+      root.setAttribute("data-theme", theme);
+      remember(theme);
+      label();
+    });
+    system.addEventListener("change", label);
     label();
-  });
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", label);
-  label();
-  holder.appendChild(toggle);
+    document.getElementById("theme").appendChild(toggle);
+  }
 
   // Tables: a heading becomes a button; rows without a value stay at the end.
   function value(row, column) {
@@ -48,35 +71,75 @@
     });
     heading.setAttribute("aria-sort", down ? "descending" : "ascending");
   }
-  Array.prototype.forEach.call(document.querySelectorAll("table.sortable"), function (table) {
+  function offerSorting(table) {
     Array.prototype.forEach.call(table.tHead.rows[0].cells, function (heading, column) {
       if (heading.hasAttribute("data-plain")) { return; }
-      var button = document.createElement("button");
-      button.type = "button";
-      while (heading.firstChild) { button.appendChild(heading.firstChild); }
-      button.addEventListener("click", function () { sortBy(table, heading, column); });
-      heading.appendChild(button);
+      var press = button();
+      while (heading.firstChild) { press.appendChild(heading.firstChild); }
+      press.addEventListener("click", function () { sortBy(table, heading, column); });
+      heading.appendChild(press);
     });
-  });
+  }
 
-  // The command can be copied where the browser lets a page do so.
-  Array.prototype.forEach.call(document.querySelectorAll("pre.command"), function (block) {
+  // A long table gets a field that keeps the rows whose name holds what is typed.
+  var LONG = 10;
+  function offerSearch(box) {
+    var rows = box.querySelectorAll("tbody tr");
+    if (rows.length <= LONG) { return; }
+    var line = document.createElement("p");
+    var label = document.createElement("label");
+    var input = document.createElement("input");
+    var found = document.createElement("span");
+    input.type = "search";
+    label.textContent = "Find " + box.getAttribute("data-search") + " ";
+    found.setAttribute("role", "status");
+    line.className = "search";
+    input.addEventListener("input", function () {
+      var wanted = input.value.trim().toLowerCase();
+      var shown = 0;
+      Array.prototype.forEach.call(rows, function (row) {
+        row.hidden = row.cells[0].textContent.toLowerCase().indexOf(wanted) < 0;
+        shown += row.hidden ? 0 : 1;
+      });
+      found.textContent = wanted ? shown + " of " + rows.length : "";
+    });
+    label.appendChild(input);
+    line.appendChild(label);
+    line.appendChild(found);
+    box.insertAdjacentElement("beforebegin", line);
+  }
+
+  // A command can be copied where the browser lets a page do so.
+  function offerCopy(block) {
     if (!navigator.clipboard) { return; }
-    var copy = document.createElement("button");
-    copy.type = "button";
-    copy.textContent = "Copy";
+    var copy = button("Copy");
     copy.addEventListener("click", function () {
-      navigator.clipboard.writeText(block.textContent).then(function () {
+      navigator.clipboard.writeText(block.textContent.trim()).then(function () {
         copy.textContent = "Copied";
       });
     });
     block.insertAdjacentElement("afterend", copy);
-  });
+  }
 
   // On paper nothing is folded.
-  window.addEventListener("beforeprint", function () {
-    Array.prototype.forEach.call(document.querySelectorAll("details"), function (fold) {
-      fold.open = true;
+  function unfoldForPrint() {
+    var opened = [];
+    window.addEventListener("beforeprint", function () {
+      each("details:not([open])", function (fold) {
+        fold.open = true;
+        opened.push(fold);
+      });
     });
+    window.addEventListener("afterprint", function () {
+      opened.splice(0).forEach(function (fold) { fold.open = false; });
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", function () {
+    offerThemes();
+    each("table.sortable", offerSorting);
+    each("[data-search]", offerSearch);
+    each("pre.command", offerCopy);
+    unfoldForPrint();
   });
 })();
