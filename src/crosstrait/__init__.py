@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 # Everything is imported on first use, so that `import crosstrait` stays light.
 _LAZY = {
+    "CrosstraitRegressor": "crosstrait.training.regressor",
     "fit": "crosstrait.training.fit",
     "load_model": "crosstrait.training.fitted",
     "load_panel": "crosstrait.panel.sources",

@@ -126,7 +126,7 @@ def fit_replicates(
         If the loss of some replicates stopped being finite, after the others are trained.
     """
     config = _model_config(model)
-    train_config = _train_config(config, train)
+    train_config = train_settings(config, train)
     for seed in seeds:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise SettingsError(f"seed = {seed!r}: a seed is a whole number, at least 0")
@@ -140,7 +140,34 @@ def fit_replicates(
         prune_r=prune_r,
         one_a_trait=train_config.scope == "single",
     )
-    seeds = [int(seed) for seed in seeds]
+    return fit_prepared(
+        config,
+        train_config,
+        prepared,
+        seeds=[int(seed) for seed in seeds],
+        folder=folder,
+        progress=progress,
+    )
+
+
+def fit_prepared(
+    config: ModelConfig,
+    train_config: TrainConfig,
+    prepared: Prepared,
+    *,
+    seeds: Sequence[int],
+    folder: str | Path | None = None,
+    progress: Progress | None = None,
+) -> list[Fitted]:
+    """Fit a model once a seed to samples that are coded and scaled already.
+
+    Parameters
+    ----------
+    config, train_config, prepared
+        The model, how it is trained, and on what.
+    seeds, folder, progress
+        As in `fit_replicates`.
+    """
     if not isinstance(prepared.build(config, seed=seeds[0]), Estimator):
         from crosstrait.training.replicates import fit_networks  # imports Lightning: seconds
 
@@ -192,7 +219,8 @@ def _model_config(model: Model) -> ModelConfig:
     return parse_model({"type": model} if isinstance(model, str) else model)
 
 
-def _train_config(config: ModelConfig, train: Train | None) -> TrainConfig:
+def train_settings(config: ModelConfig, train: Train | None) -> TrainConfig:
+    """Return all training settings: those given, on top of the model's own defaults."""
     if isinstance(train, TrainConfig):
         return train
     return TrainConfig.parse({**config.train_defaults, **(train or {})}, where="train")
