@@ -1,21 +1,10 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.resolve import is_network, resolve_training
+from crosstrait.experiments.resolve import resolve_training
 from crosstrait.models.registry import config_class
-
-
-@pytest.mark.parametrize(
-    ("name", "network"),
-    [("ridge", False), ("rijal", True), ("canonical", True), ("transformer", True)],
-)
-def test_networks_and_estimators_are_told_apart(name: str, network: bool) -> None:
-    before = torch.get_rng_state()
-    assert is_network(config_class(name)()) is network
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_later_overrides_win_over_the_defaults_of_the_model() -> None:

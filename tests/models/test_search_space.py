@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crosstrait.experiments.resolve import is_network, resolve_training
+from crosstrait.experiments.resolve import resolve_training
 from crosstrait.models.registry import config_class, model_names
 from crosstrait.models.search_space import Choice, Range, Real, Whole
 from crosstrait.training.config import TrainConfig
@@ -29,14 +29,14 @@ def test_whatever_a_search_draws_is_a_model_that_can_be_built(name: str) -> None
         tried = type(config).parse({**config.model_dump(), **own}, where=name)
         resolved = resolve_training(config).model_dump()
         assert TrainConfig.parse({**resolved, **train}, where=name)
-        assert not train or is_network(config), "an estimator reads no training setting"
+        assert not train or config.network, "an estimator reads no training setting"
     tried.build(n_loci=4, n_traits=1)
 
 
 @pytest.mark.parametrize("name", model_names())
 def test_every_network_has_a_search_space(name: str) -> None:
     config = config_class(name)()
-    assert config.search_space or not is_network(config)
+    assert config.search_space or not config.network
 
 
 def test_a_value_is_in_a_range_or_not() -> None:

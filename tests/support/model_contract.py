@@ -190,6 +190,11 @@ class ModelContract:
         assert predicted.shape == problem.Y_test.shape
         assert np.isfinite(predicted).all()
 
+    def test_its_config_says_whether_it_is_a_network(self) -> None:
+        config = self.config()
+        built = config.build(n_loci=4, n_traits=1)
+        assert isinstance(built, nn.Module if config.network else Estimator)
+
     # What it learns
 
     def test_it_learns_an_additive_cross(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SerializeAsAny
 
 from crosstrait.errors import SettingsError, unknown
-from crosstrait.experiments.resolve import is_network, resolve_training
+from crosstrait.experiments.resolve import resolve_training
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.registry import config_class, parse_model
 from crosstrait.settings import Settings
@@ -182,7 +182,7 @@ def _only_known(settings: Mapping[str, Any], problems: list[str]) -> dict[str, A
 
 
 def _refuse_unread(config: ModelConfig, own: Mapping[str, Any]) -> None:
-    if is_network(config):
+    if config.network:
         return
     unread = sorted(set(own) - {"protocol"})
     if unread:

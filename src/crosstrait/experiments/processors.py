@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from crosstrait.experiments.provenance import machine
@@ -68,6 +67,8 @@ def share_out(
 
 def visible_gpus() -> list[str]:
     """Return the names of the GPUs that this process may use, without starting CUDA."""
+    import torch
+
     n_gpus = torch.cuda.device_count()
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
     return named[:n_gpus] if any(named) else [str(i) for i in range(n_gpus)]
@@ -75,6 +76,8 @@ def visible_gpus() -> list[str]:
 
 def take(share: Share) -> None:
     """Make this process, a worker's, use its share for the rest of its life."""
+    import torch
+
     machine()  # it says what the machine has, not what this process may use of it
     if share.cores is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share.cores)
@@ -91,6 +94,8 @@ def limited_threads(threads: int | None) -> Iterator[None]:
     if threads is None:
         yield
         return
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -12,8 +12,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from crosstrait import __version__
 
 _PACKAGES = ("torch", "lightning", "numpy", "scipy", "pandas", "xarray", "scikit-learn", "lightgbm")
@@ -34,6 +32,8 @@ def versions() -> dict[str, str]:
 @cache
 def machine() -> dict[str, Any]:
     """Return system, processor, cores that may be used, memory in GiB and GPUs."""
+    import torch  # a second, which a pass over finished runs does without
+
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "system": f"{platform.system()} {platform.release()}",

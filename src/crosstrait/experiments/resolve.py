@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import torch
-
-from crosstrait.models.base import Estimator, ModelConfig
+from crosstrait.models.base import ModelConfig
 from crosstrait.training.config import TrainConfig
 
 
-@cache
-def is_network(config: ModelConfig) -> bool:
-    """Whether the model is trained by epochs, and not an estimator that fits itself."""
-    with torch.random.fork_rng(devices=[]):
-        return not isinstance(config.build(n_loci=2, n_traits=1), Estimator)
+def wants_gpu(config: ModelConfig, train: TrainConfig) -> bool:
+    """Whether it is a network that may be trained on a GPU."""
+    return train.device != "cpu" and config.network
 
 
 def resolve_training(
@@ -34,6 +29,6 @@ def resolve_training(
     merged: dict[str, Any] = dict(config.train_defaults)
     for override in overrides:
         merged.update(override)
-    if not is_network(config):
+    if not config.network:
         merged = {key: value for key, value in merged.items() if key in ("protocol", "scope")}
     return TrainConfig.parse(merged, where=where)

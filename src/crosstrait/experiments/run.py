@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,10 @@ from crosstrait.experiments.provenance import command, machine, now, versions
 from crosstrait.experiments.storage import write_json, write_text
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
-from crosstrait.training.fit import fit_replicates
-from crosstrait.training.fitted import Fitted
-from crosstrait.training.preparation import complete_cases, trait_columns
 from crosstrait.training.progress import Progress
+
+if TYPE_CHECKING:
+    from crosstrait.training.fitted import Fitted
 
 # What the published code calls its scores; an estimator that watches no validation sample has none.
 PUBLISHED_METRICS = ("best_val_loss", "final_val_loss", "best_val_r2", "final_val_r2")
@@ -62,6 +63,9 @@ def train_group(group: Group, *, at: Workplace, progress: Progress | None = None
     TrainingError
         If some replicates could not be trained, after the others are published.
     """
+    # With what trains comes torch, a second that a pass over finished runs does without.
+    from crosstrait.training.fit import fit_replicates
+
     started, clock = now(), time.perf_counter()
     first, split = group.first, at.splits[group.first.fold]
     failure: TrainingError | None = None
@@ -95,6 +99,8 @@ def write_run(
     folder: Path, *, run: Run, fitted: Fitted, at: Workplace, times: Mapping[str, object]
 ) -> None:
     """Score ``fitted`` on the run's test cells and write the files of its folder."""
+    from crosstrait.training.preparation import complete_cases, trait_columns
+
     columns = trait_columns(at.panel, run.traits)
     tested = at.splits[run.fold].tested(at.panel)[:, columns]
     observed = at.panel["trait_value"].values[:, columns]

@@ -18,14 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.evaluation.metrics import pearson_r, r2
-from crosstrait.experiments.resolve import is_network
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import Search, inner_splits, with_settings
 from crosstrait.experiments.trials import Trial, best_of, read_trials, write_trial
 from crosstrait.models.search_space import Choice, Range, Real, SearchSpace
 from crosstrait.split.manifest import Split
-from crosstrait.training.fit import fit_replicates
-from crosstrait.training.preparation import complete_cases, trait_columns
 from crosstrait.training.progress import EpochDone, Progress
 
 if TYPE_CHECKING:
@@ -65,7 +62,7 @@ def carry_out_search(search: Search, *, at: Workplace, progress: Progress | None
         If settings of the search space do not go together.
     """
     check_optuna()
-    if is_network(search.first.config):
+    if search.first.config.network:
         # Imports Lightning: seconds, which are no trial's.
         import crosstrait.training.replicates  # noqa: F401
     folder = search_folder(search, at=at)
@@ -103,6 +100,9 @@ def search_folder(search: Search, *, at: Workplace) -> Path:
 def _carry_out_trial(
     search: Search, settings: dict[str, Any], *, splits: Sequence[Split], at: Workplace, work: Path
 ) -> Trial:
+    from crosstrait.training.fit import fit_replicates
+    from crosstrait.training.preparation import complete_cases
+
     start = time.perf_counter()
     config, train = with_settings(search.first, settings)
     score: float | None = None
@@ -139,6 +139,8 @@ def _carry_out_trial(
 
 def _trait_values(at: Workplace, search: Search) -> NDArray[np.float64]:
     """Return the traits (N, T), NaN where the experiment's own test cells are."""
+    from crosstrait.training.preparation import trait_columns
+
     learnable = at.splits[search.first.fold].learnable(at.panel)
     values: NDArray[np.float64] = np.where(learnable, at.panel["trait_value"].values, np.nan)
     return values[:, trait_columns(at.panel, search.first.traits)]

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from crosstrait.models.search_space import SearchSpace
 from crosstrait.settings import Settings
+
+if TYPE_CHECKING:  # a second to import, which estimators and configs do without
+    from torch import nn
 
 Array = NDArray[np.floating[Any]]
 
@@ -81,6 +83,9 @@ class ModelConfig(Settings):
 
     deterministic: ClassVar[bool] = False
     """Whether the seed changes nothing, so that replicates would be copies."""
+
+    network: ClassVar[bool] = False
+    """Whether ``build`` returns a network, to be trained by epochs, and not an `Estimator`."""
 
     train_defaults: ClassVar[Mapping[str, Any]] = {}
     """Training settings that suit this network, under the names of ``TrainConfig``."""

@@ -65,6 +65,8 @@ class CanonicalConfig(ModelConfig):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     init_scale: float = Field(default=0.03, gt=0)
 
+    network: ClassVar[bool] = True
+
     train_defaults: ClassVar[Mapping[str, Any]] = {
         "max_epochs": 100,
         "batch_size": 64,

@@ -36,6 +36,8 @@ class RijalConfig(ModelConfig):
     n_layers: int = Field(default=3, ge=1)
     init_scale: float = Field(default=0.03, gt=0)
 
+    network: ClassVar[bool] = True
+
     train_defaults: ClassVar[Mapping[str, Any]] = {
         "max_epochs": 200,
         "batch_size": 64,

@@ -35,6 +35,8 @@ class RijalMultienvConfig(ModelConfig):
     n_layers: int = Field(default=3, ge=1)
     init_scale: float = Field(default=0.03, gt=0)
 
+    network: ClassVar[bool] = True
+
     # The published batch holds 4 segregants of each environment.
     train_defaults: ClassVar[Mapping[str, Any]] = {
         "max_epochs": 200,

@@ -44,6 +44,8 @@ class TransformerConfig(ModelConfig):
     feedforward_dim: int = Field(default=1024, ge=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
+    network: ClassVar[bool] = True
+
     train_defaults: ClassVar[Mapping[str, Any]] = {
         "max_epochs": 80,
         "batch_size": 64,
