@@ -38,4 +38,5 @@ def err_console() -> Console:
 def panel_size(panel: Panel) -> str:
     """Return the size of a panel in words."""
     sizes = panel.sizes
-    return f"{sizes['samples']:,} samples, {sizes['variants']:,} loci, {sizes['traits']} traits"
+    traits = "1 trait" if sizes["traits"] == 1 else f"{sizes['traits']} traits"
+    return f"{sizes['samples']:,} samples, {sizes['variants']:,} loci, {traits}"
