@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-
-from crosstrait.experiments.storage import make_folder
-
-_BETWEEN_SECONDS = 2.0
 
 
 class Courier:
@@ -23,7 +20,9 @@ class Courier:
     root
         What the names of the files are relative to.
     send
-        Takes files by name.
+        Takes files by name. Where it fails, the same files are sent again after the next look.
+    between_seconds
+        Time from one look to the next.
     """
 
     def __init__(
@@ -32,7 +31,7 @@ class Courier:
         *,
         root: Path,
         send: Callable[[dict[str, bytes]], object],
-        between_seconds: float = _BETWEEN_SECONDS,
+        between_seconds: float,
     ) -> None:
         self._folders = folders
         self._root = root
@@ -54,15 +53,25 @@ class Courier:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if error is not None:  # such as the preemption of this machine
+            self._carry_once()
 
     def _carry(self) -> None:
         while not self._stop.wait(self._between):
-            changed: dict[str, bytes] = {}
-            for folder in self._folders:
-                for path in folder.rglob("*"):
-                    changed |= self._changed(path)
-            if changed:
+            self._carry_once()
+
+    def _carry_once(self) -> None:
+        seen = dict(self._seen)
+        changed: dict[str, bytes] = {}
+        for folder in self._folders:
+            for path in folder.rglob("*"):
+                changed |= self._changed(path)
+        if changed:
+            try:
                 self._send(changed)
+            except Exception as error:
+                self._seen = seen
+                warnings.warn(f"checkpoints could not be stored: {error}", stacklevel=2)
 
     def _changed(self, path: Path) -> dict[str, bytes]:
         """Return the file if it is whole and new."""
@@ -77,28 +86,3 @@ class Courier:
             return {}
         self._seen[path] = moment
         return {path.relative_to(self._root).as_posix(): content}
-
-
-class FileStore:
-    """Files by name below a folder, each replaced whole."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def store(self, files: dict[str, bytes]) -> None:
-        """Write files."""
-        for name, content in files.items():
-            path = self._root / name
-            make_folder(path.parent)
-            beside = path.with_name(f".{path.name}.partial")
-            beside.write_bytes(content)
-            beside.replace(path)
-
-    def fetch(self, folders: Iterable[str]) -> dict[str, bytes]:
-        """Return the files below ``folders``."""
-        return {
-            path.relative_to(self._root).as_posix(): path.read_bytes()
-            for folder in folders
-            for path in (self._root / folder).rglob("*")
-            if path.is_file() and not path.name.startswith(".")
-        }
