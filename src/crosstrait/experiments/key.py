@@ -27,8 +27,8 @@ def key_parts(
 ) -> dict[str, Any]:
     """Return what the run key is a digest of, as JSON values.
 
-    Labels, folders, worker counts and the machine are not in it. The device and the precision
-    that were asked for are, as they change the last digits.
+    Labels, folders, the numbers of workers and devices and the machine are not in it. The kind of
+    device and the precision that were asked for are, as they change the last digits.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def key_parts(
         "traits": list(traits),
         "prune_r": prune_r,
         "model": config.model_dump(mode="json"),
-        "training": train.model_dump(mode="json"),
+        "training": train.numbers(),
         "seed": None if config.deterministic else seed,
     }
 

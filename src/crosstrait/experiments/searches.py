@@ -133,7 +133,7 @@ def with_answer(run: Run, settings: dict[str, Any]) -> Run:
     config, train = with_settings(run, settings)
     changes = {
         "model": config.model_dump(mode="json"),
-        "training": train.model_dump(mode="json"),
+        "training": train.numbers(),
     }
     parts = {**run.parts, **changes}
     return replace(run, config=config, train=train, parts=parts, key=run_key(parts))

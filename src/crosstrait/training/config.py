@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,11 @@ class TrainConfig(Settings):
         ``32``; ``bf16``: mixed, parameters stay float32; ``auto``: bf16 on a GPU that has it.
     device
         ``auto``: a GPU where there is one. Trainings of thousands of steps are compiled there.
+    devices
+        GPUs (processes, on a CPU) that train each network together, for one that is too large or
+        too slow for one. ``batch_size`` stays the samples a step, which they share, so that the
+        losses are those of one device up to the order of sums, and but for other dropout masks.
+        It only says where a network trains: it is no part of `numbers`.
     """
 
     protocol: Literal["masked", "complete-training", "complete-cases"] = "masked"
@@ -63,6 +68,11 @@ class TrainConfig(Settings):
     keep: Literal["best", "last"] = "best"
     precision: Literal["auto", "32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = Field(default=1, ge=1)
+
+    def numbers(self) -> dict[str, Any]:
+        """Return, as JSON values, the settings that decide what a training gives."""
+        return self.model_dump(mode="json", exclude={"devices"})
 
     @model_validator(mode="after")
     def _only_used_options(self) -> Self:

@@ -48,11 +48,14 @@ class DeviceData:
         )
 
 
-def _genotypes(X: NDArray[np.float32], device: torch.device) -> Tensor:
-    if device.type == "cpu":
-        return torch.from_numpy(X)
+def narrowed(X: NDArray[np.float32]) -> NDArray[np.generic]:
+    """Return X in the narrowest type that holds it exactly: int8, float16 or as it is."""
     for narrow in (np.int8, np.float16):
-        small = X.astype(narrow)
+        small: NDArray[np.generic] = X.astype(narrow)
         if np.array_equal(small, X):
-            return torch.from_numpy(small).to(device)
-    return torch.from_numpy(X).to(device)
+            return small
+    return X
+
+
+def _genotypes(X: NDArray[np.float32], device: torch.device) -> Tensor:
+    return torch.from_numpy(X if device.type == "cpu" else narrowed(X)).to(device)

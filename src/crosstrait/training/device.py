@@ -14,11 +14,16 @@ def choose_device(config: TrainConfig) -> torch.device:
     Raises
     ------
     SettingsError
-        If it asks for a GPU and there is none.
+        If it asks for a GPU and there is none, or for more GPUs than there are.
     """
     if config.device == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
+        if (there := torch.cuda.device_count()) < config.devices:
+            raise SettingsError(
+                f"devices = {config.devices}: torch finds {there} GPU{'s' * (there > 1)} here; set "
+                f"devices = {there}, ask for a machine with more, or set device = 'cpu'"
+            )
         return torch.device("cuda", torch.cuda.current_device())
     if config.device == "cuda":
         raise SettingsError(

@@ -177,12 +177,8 @@ class Member:
 
     def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
+        self.load_result(tensors, values)
         self.generator.set_state(tensors["generator"])
-        self.network.load_state_dict(under("weight.", tensors))
-        device = self.rows.device
-        self.best = {k: v.to(device) for k, v in under("best.", tensors).items()}
-        for i, average in enumerate(self.average):
-            average.copy_(tensors[f"average.{i}"])
         moments: dict[int, dict[str, Tensor]] = {}
         for name, tensor in under("optimizer.", tensors).items():
             index, _, moment = name.partition(".")
@@ -190,6 +186,17 @@ class Member:
         self.optimizer.load_state_dict({"state": moments, "param_groups": values["groups"]})
         if self.schedule is not None:
             self.schedule.load_state_dict(values["schedule"])
+
+    def load_result(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Take from what `state` returned all that `finish` and the history need.
+
+        On any device, as the states of a GPU's random numbers are not.
+        """
+        self.network.load_state_dict(under("weight.", tensors))
+        device = self.rows.device
+        self.best = {k: v.to(device) for k, v in under("best.", tensors).items()}
+        for i, average in enumerate(self.average):
+            average.copy_(tensors[f"average.{i}"])
         self.n_steps = values["n_steps"]
         self.best_loss, self.stale = values["best_loss"], values["stale"]
         self.stopped, self.failure = values["stopped"], values["failure"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
@@ -24,6 +26,7 @@ from crosstrait.training.loss import (
     squared_error,
 )
 from crosstrait.training.member import Member
+from crosstrait.training.processes import Processes
 from crosstrait.training.progress import EpochDone, Progress
 from crosstrait.training.steps import StepRecord
 
@@ -33,6 +36,10 @@ class JointTraining(LightningModule):
 
     Lightning's loader only counts: a batch is its number in the epoch, and its samples are cut
     by index from data that already lie on the device.
+
+    Several processes may train one network together. Each computes the gradients of its share of
+    a batch over the measured cells of the whole batch, since holes fall unevenly; torch adds them
+    up, before they are clipped.
 
     Attributes
     ----------
@@ -51,6 +58,7 @@ class JointTraining(LightningModule):
         checkpoint: CheckpointFile | None = None,
         checkpoint_seconds: float = 5.0,
         progress: Progress | None = None,
+        processes: Processes | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -61,12 +69,15 @@ class JointTraining(LightningModule):
         self.checkpoint = checkpoint
         self.checkpoint_seconds = checkpoint_seconds
         self.progress = progress
+        self.processes = processes or Processes()
         self.epoch = 0
         self.next_step = 0
         self.n_batches = max(member.n_batches for member in members)
         self.steps = StepRecord(self.n_batches, len(members), device=data.X.device)
         n_steps = self.n_batches * config.max_epochs
-        compiled = worth_compiling(members[0].network, device=data.X.device, n_steps=n_steps)
+        compiled = self.processes.count == 1 and worth_compiling(
+            members[0].network, device=data.X.device, n_steps=n_steps
+        )
         self._run: RunMembers = CompiledMembers() if compiled else run_members
         traits = [member.task.traits for member in members]
         every = tuple(range(data.Y.shape[1]))
@@ -94,7 +105,8 @@ class JointTraining(LightningModule):
     @property
     def validation_rows(self) -> int:
         """Samples of a validation batch; without gradients four times as many fit."""
-        return 4 * (self.config.micro_batch_size or self.config.batch_size)
+        share = -(-self.config.batch_size // self.processes.count)
+        return 4 * (self.config.micro_batch_size or share)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Return the optimisers of the members."""
@@ -129,13 +141,20 @@ class JointTraining(LightningModule):
             return
         rows, target = self._cut(active, first)
         cells = measured_cells(target)
+        rows, target = self.processes.share(rows, target)
+        if self.processes.count > 1:
+            self._seed_dropout(active, batch)
         error = torch.zeros(len(active), device=target.device)
         size = self.config.micro_batch_size or self.config.batch_size
-        parts = zip(torch.split(rows, size, 1), torch.split(target, size, 1), strict=True)
-        for rows_part, target_part in parts:
-            part = squared_error(self._forward(active, rows_part), target_part)
-            self.manual_backward((part / cells.clamp(min=1)).sum())
+        parts = list(zip(torch.split(rows, size, 1), torch.split(target, size, 1), strict=True))
+        for i, (rows_part, target_part) in enumerate(parts):
+            with self._gradients_apart(until_last=i == len(parts) - 1):
+                part = squared_error(self._forward(active, rows_part), target_part)
+                # torch averages the gradients of several processes; theirs are shares of a sum.
+                loss = (part / cells.clamp(min=1)).sum() * self.processes.count
+                self.manual_backward(loss)
             error += part.detach()
+        error = self.processes.total(error)
         rates = [self.members[m].learning_rate for m in active]
         self.steps.write(batch, active, loss=error / cells.clamp(min=1), cells=cells, rates=rates)
         for m in active:
@@ -162,6 +181,10 @@ class JointTraining(LightningModule):
         first = batch * self.validation_rows
         X = self.data.X_validation[first : first + self.validation_rows].float()
         networks = [self.members[m].network for m in self._judged]
+        if batch % self.processes.count != self.processes.rank:
+            n_traits = len(self.members[0].task.traits)
+            self._validated.append(torch.zeros(len(networks), len(X), n_traits, device=X.device))
+            return
         prediction = forward_members(networks, X.expand(len(networks), -1, -1))
         self._validated.append(prediction.float())
 
@@ -174,6 +197,9 @@ class JointTraining(LightningModule):
         """Judge the epoch of every member, save, and stop when all are done."""
         loss, cells = self.steps.losses()
         val_loss, val_r2 = self._validation_scores()
+        if self.processes.count > 1:
+            agreed = self.processes.agree(np.vstack([loss, val_loss, val_r2]), device=self.device)
+            loss, val_loss, val_r2 = agreed[:-2], agreed[-2], agreed[-1]
         for m, member in enumerate(self.members):
             if member.stopped:
                 continue
@@ -203,7 +229,7 @@ class JointTraining(LightningModule):
 
     def save(self) -> None:
         """Write the checkpoint, where there is one to write."""
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.processes.is_first:
             return
         tensors = {f"steps.{name}": tensor for name, tensor in self.steps.state().items()}
         tensors["random"] = torch.get_rng_state()
@@ -277,7 +303,8 @@ class JointTraining(LightningModule):
         """Return the loss (M,) and R2 (M,) of the members; NaN where there is none."""
         loss, r2 = np.full((2, len(self.members)), np.nan)
         if self._validated:
-            prediction = torch.cat(self._validated, dim=1).double()  # (A, V, T)
+            every = self.processes.total(torch.cat(self._validated, dim=1))
+            prediction = every.double()  # (A, V, T)
             target = self.data.Y_validation.double()
             if self._traits is None:
                 target = target.expand(len(self._judged), -1, -1)
@@ -286,6 +313,20 @@ class JointTraining(LightningModule):
             loss[self._judged] = masked_mean_squared_error(prediction, target).cpu()
             r2[self._judged] = mean_r2(prediction, target).cpu()
         return loss, r2
+
+    def _seed_dropout(self, active: list[int], step: int) -> None:
+        for m in active:
+            member = self.members[m]
+            seed = self.processes.seed_of_step(member.task.seed, epoch=self.epoch, step=step)
+            member.generator.manual_seed(seed)
+            torch.manual_seed(seed)  # for networks that draw from torch's own generator
+
+    def _gradients_apart(self, *, until_last: bool) -> AbstractContextManager[None]:
+        """Let gradients add up in this process until the last part of a batch is in."""
+        strategy = self.trainer.strategy
+        if until_last or not isinstance(strategy, DDPStrategy):
+            return nullcontext()
+        return strategy.block_backward_sync()
 
     def _failure(self, m: int, loss: np.ndarray, val_loss: float) -> str | None:
         member = self.members[m]

@@ -11,12 +11,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
-from torch import nn
+from torch import Tensor, nn
 
 from crosstrait.errors import SettingsError
 from crosstrait.training.checkpoint import CheckpointFile
@@ -25,6 +28,7 @@ from crosstrait.training.data import DeviceData
 from crosstrait.training.device import uses_bf16
 from crosstrait.training.member import Member, MemberTask
 from crosstrait.training.module import JointTraining
+from crosstrait.training.processes import Processes
 from crosstrait.training.progress import EpochDone, Progress
 
 CHECKPOINT_SECONDS = 5.0
@@ -63,6 +67,7 @@ def train_network(
     checkpoint: CheckpointFile | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: Progress | None = None,
+    processes: Processes | None = None,
 ) -> list[Outcome]:
     """Train M networks of one architecture in one pass, each as if it were alone.
 
@@ -80,6 +85,9 @@ def train_network(
         Time between two checkpoints.
     progress
         Called after each epoch of each member.
+    processes
+        This process's place among those that train together, in torch's process group, which is
+        up; all call this with the same arguments. Alone where not given.
 
     Returns
     -------
@@ -97,7 +105,7 @@ def train_network(
         If ``config`` needs validation samples and a member has none.
     """
     device = data.X.device
-    rows = [torch.nonzero((~data.Y[:, task.traits].isnan()).any(dim=1))[:, 0] for task in tasks]
+    rows = [measured_rows(data.Y, task) for task in tasks]
     for task in tasks:
         _check_validation(task, data, config)
     with _own_random_numbers(tasks[0].seed, device):
@@ -112,6 +120,7 @@ def train_network(
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             progress=progress,
+            processes=processes,
         )
         module.resume()
         if not module.done:
@@ -130,19 +139,26 @@ def train_network(
     ]
 
 
+def measured_rows(Y: Tensor, task: MemberTask) -> Tensor:
+    """Return the samples of Y (N, T) with at least one measured trait of ``task``."""
+    return torch.nonzero((~Y[:, task.traits].isnan()).any(dim=1))[:, 0]
+
+
 def _run(module: JointTraining, data: DeviceData, config: TrainConfig) -> None:
     n_validation = len(data.X_validation)
     n_blocks = -(-n_validation // module.validation_rows)
     device = data.X.device
+    count = module.processes.count
+    together: dict[str, Any] = {}
+    if count > 1:
+        together = {"strategy": DDPStrategy(), "plugins": [TorchElasticEnvironment()]}
     trainer = Trainer(
         accelerator="cpu" if device.type == "cpu" else "gpu",
-        devices=1 if device.type == "cpu" else [device.index],
+        devices=count if device.type == "cpu" or count > 1 else [device.index],
         precision="bf16-mixed" if uses_bf16(config, device) else "32-true",
         max_epochs=config.max_epochs - module.epoch,
         limit_val_batches=1.0 if n_validation else 0,
         num_sanity_val_steps=0,
-        # One process here, whatever the scheduler's environment variables say.
-        plugins=[LightningEnvironment()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -150,6 +166,8 @@ def _run(module: JointTraining, data: DeviceData, config: TrainConfig) -> None:
         use_distributed_sampler=False,
         # Tensors made in inference mode could not become parameters again.
         inference_mode=False,
+        # One process, whatever the scheduler's environment variables say, or those that are up.
+        **({"plugins": [LightningEnvironment()]} | together),
     )
     try:
         trainer.fit(
@@ -206,6 +224,8 @@ def _quiet_lightning() -> Iterator[None]:
         with warnings.catch_warnings():
             # Lightning 2.6 itself still asks torch for what torch 2.13 deprecates.
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            # Nor is it news to those who have Slurm that a training need not be started by srun.
+            warnings.filterwarnings("ignore", message="The `srun` command is available")
             yield
     finally:
         logger.setLevel(level)

@@ -58,14 +58,22 @@ class Prepared:
 
     def build(self, config: ModelConfig, *, seed: int) -> nn.Module | Estimator:
         """Return an untrained model for these samples, its weights drawn from ``seed``."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return build_for(
-                config,
-                n_loci=self.X.shape[1],
-                n_traits=len(self.trait_names),
-                one_a_trait=self.one_a_trait,
-            )
+        return build_model(
+            config,
+            n_loci=self.X.shape[1],
+            n_traits=len(self.trait_names),
+            one_a_trait=self.one_a_trait,
+            seed=seed,
+        )
+
+
+def build_model(
+    config: ModelConfig, *, n_loci: int, n_traits: int, one_a_trait: bool, seed: int
+) -> nn.Module | Estimator:
+    """Return an untrained model, its weights drawn from ``seed``."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_for(config, n_loci=n_loci, n_traits=n_traits, one_a_trait=one_a_trait)
 
 
 def prepare(

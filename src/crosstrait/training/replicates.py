@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from crosstrait.training.model_files import history_table
 from crosstrait.training.network import Outcome, train_network
 from crosstrait.training.preparation import Prepared
 from crosstrait.training.progress import EpochDone, Progress
+from crosstrait.training.together import JointTask, train_together
 
 # What a checkpoint continues from must be computed alike: raise it when training changes.
 _NUMBERS = 1
@@ -57,6 +60,8 @@ def fit_networks(
 ) -> list[Fitted]:
     """Fit the networks of every seed, as many in one pass as memory allows.
 
+    With several devices a network, one network after another.
+
     Parameters
     ----------
     config, train_config, prepared
@@ -76,24 +81,37 @@ def fit_networks(
     """
     device = choose_device(train_config)
     tasks = [task for seed in seeds for task in _tasks(config, prepared, seed)]
-    data = DeviceData.place(
-        prepared.X,
-        prepared.Y,
-        X_validation=prepared.X_validation,
-        Y_validation=prepared.Y_validation,
-        device=device,
-    )
-    size = _pass_size(tasks, prepared, train_config, device)
-    outcomes: list[Outcome] = []
-    for first in range(0, len(tasks), size):
-        together = tasks[first : first + size]
-        checkpoint = None
-        if folder is not None:
-            key = _key(config, train_config, prepared, together, device)
-            checkpoint = CheckpointFile(folder=folder, key=key)
-        outcomes += train_network(
-            together, data, train_config, checkpoint=checkpoint, progress=progress
+
+    def file(members: Sequence[MemberTask], folder: Path) -> CheckpointFile:
+        key = _key(config, train_config, prepared, members, device)
+        return CheckpointFile(folder=folder, key=key)
+
+    if train_config.devices > 1:
+        with _folder_or_temporary(folder) as kept:
+            outcomes = train_together(
+                [JointTask(task=task, checkpoint=file([task], kept)) for task in tasks],
+                config,
+                train_config,
+                prepared,
+                device_type=device.type,
+                progress=progress,
+            )
+    else:
+        data = DeviceData.place(
+            prepared.X,
+            prepared.Y,
+            X_validation=prepared.X_validation,
+            Y_validation=prepared.Y_validation,
+            device=device,
         )
+        size = _pass_size(tasks, prepared, train_config, device)
+        outcomes = []
+        for first in range(0, len(tasks), size):
+            members = tasks[first : first + size]
+            checkpoint = None if folder is None else file(members, folder)
+            outcomes += train_network(
+                members, data, train_config, checkpoint=checkpoint, progress=progress
+            )
     each = len(tasks) // len(seeds)
     finished: list[Fitted] = []
     failures: list[str] = []
@@ -106,6 +124,15 @@ def fit_networks(
     if failures:
         raise ReplicatesError("; ".join(failures), finished=finished)
     return finished
+
+
+@contextmanager
+def _folder_or_temporary(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="crosstrait-") as name:
+        yield Path(name)
 
 
 def _tasks(config: ModelConfig, prepared: Prepared, seed: int) -> list[MemberTask]:
@@ -145,7 +172,7 @@ def _key(
         "torch": torch.__version__,
         "device": device.type,
         "model": config.model_dump(mode="json"),
-        "train": train_config.model_dump(mode="json"),
+        "train": train_config.numbers(),
         "traits": prepared.trait_names,
         "loci": hashlib.sha256(prepared.encoder.columns.astype("<i8").tobytes()).hexdigest(),
         "panel": prepared.panel_digest,
