@@ -20,6 +20,9 @@ from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.ray_engine import RayEngine, check_ray
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import check_optuna
+from crosstrait.experiments.slurm_cluster import SlurmCluster, check_slurm
+from crosstrait.experiments.slurm_engine import SlurmEngine
+from crosstrait.experiments.slurm_table import SlurmConfig
 from crosstrait.experiments.storage import make_folder, storage_errors
 from crosstrait.experiments.tuning import tune_runs
 from crosstrait.experiments.watch import Watch
@@ -77,7 +80,7 @@ def run_experiment(
     out
         The folder of the experiment. Finished runs in it are not trained again.
     executor
-        Which engine trains: ``local`` or ``ray``.
+        Which engine trains: ``local``, ``ray`` or ``slurm``.
     workers
         Processes or tasks that train at once; None: as many as cores, memory and runs allow. With
         more than one locally, a script needs Python's ``if __name__ == "__main__":``.
@@ -106,7 +109,7 @@ def run_experiment(
     threads = experiment.threads
     if executor == "local":
         workers = workers or affordable_workers(panel, n_groups=n_groups, threads=threads)
-    engine = make_engine(executor, workers=workers, threads=threads)
+    engine = make_engine(executor, workers=workers, threads=threads, slurm=experiment.slurm)
     console = console or Console(quiet=True)
     failures: list[Failure] = []
     notes: list[str] = []
@@ -160,19 +163,30 @@ def check_engine(name: str, *, workers: int | None) -> None:
         raise SettingsError(unknown("executor", name, EXECUTORS))
     if name == "ray":
         check_ray()
+    elif name == "slurm":
+        check_slurm()
     elif name != "local":
         raise SettingsError(
             f"the executor {name!r} is not part of this version; use --executor local, with "
-            f"--workers for several processes, or --executor ray"
+            f"--workers for several processes, --executor ray or --executor slurm"
         )
     if workers is not None and workers < 1:
         raise SettingsError(f"workers = {workers}: at least one process is needed")
 
 
-def make_engine(name: str, *, workers: int | None, threads: int | None = None) -> Engine:
-    """Return the engine: this process, several of this machine, or a Ray cluster."""
+def make_engine(
+    name: str,
+    *,
+    workers: int | None,
+    threads: int | None = None,
+    slurm: SlurmConfig | None = None,
+) -> Engine:
+    """Return the engine: this process, several of this machine, a Ray or a Slurm cluster."""
     if name == "ray":
         return RayEngine(workers, threads or 1)
+    if name == "slurm":
+        cluster = SlurmCluster(config=slurm or SlurmConfig(), threads=threads or 1)
+        return SlurmEngine(cluster=cluster, workers=workers, threads=threads or 1)
     return InProcess(threads) if workers in (None, 1) else ProcessPool(workers, threads)
 
 

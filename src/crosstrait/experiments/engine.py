@@ -136,7 +136,7 @@ def carry_out(group: Task, *, at: Workplace, listener: Listener, wait: bool) -> 
                 status="failed",
                 seconds=time.perf_counter() - start,
                 lost=left.runs if left else (),
-                message=_one_line(error),
+                message=one_line(error),
                 log=_write_log(group, at=at),
             )
         return Outcome(group=group, status="finished", seconds=time.perf_counter() - start)
@@ -174,7 +174,8 @@ def _do(task: Task, *, at: Workplace, progress: Progress) -> None:
         train_group(task, at=at, progress=progress)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Say what went wrong in one line, with the kind of an error that is not crosstrait's own."""
     text = " ".join(str(error).split())
     return text if isinstance(error, CrosstraitError) else f"{type(error).__name__}: {text}"
 

@@ -12,13 +12,14 @@ from pydantic import Field, field_validator
 from crosstrait.errors import SettingsError, StorageError, unknown
 from crosstrait.experiments.changes import apply_changes
 from crosstrait.experiments.model_tables import ModelEntry, attempt, read_models, trait_names
+from crosstrait.experiments.slurm_table import SlurmConfig
 from crosstrait.experiments.tune_table import TuneConfig
 from crosstrait.panel.catalogue import CATALOGUE
 from crosstrait.settings import Settings
 from crosstrait.split.config import SplitConfig
 from crosstrait.training.config import TrainConfig
 
-_TABLES = ("data", "split", "train", "tune", "model")
+_TABLES = ("data", "split", "train", "tune", "slurm", "model")
 
 
 class DataConfig(Settings):
@@ -53,12 +54,11 @@ class TrainTable(TrainConfig):
         Of the first replicate.
     threads
         CPU threads of each training. With the same number the results are the same to the last
-        bit, whatever the number of workers and the engine; None: what is there, evenly shared
-        among the workers.
+        bit, whatever the number of workers, the engine and the cores of the machine.
     """
 
     replicates: int = Field(default=1, ge=1)
-    threads: int | None = Field(default=None, ge=1)
+    threads: int = Field(default=1, ge=1)
     seed: int = Field(default=0, ge=0)
 
 
@@ -77,6 +77,8 @@ class Experiment(Settings):
         The ``[[model]]`` tables, in order.
     tune
         The ``[tune]`` table; None where every model keeps the settings of the file.
+    slurm
+        The ``[slurm]`` table: what a cluster is asked for; it changes no result.
     """
 
     name: str
@@ -86,7 +88,8 @@ class Experiment(Settings):
     seed: int
     models: tuple[ModelEntry, ...]
     tune: TuneConfig | None = None
-    threads: int | None = None
+    threads: int = 1
+    slurm: SlurmConfig = Field(default=SlurmConfig(), exclude=True)
 
 
 def read_experiment(path: Path, *, changes: Sequence[str] = (), tune: bool = False) -> Experiment:
@@ -149,7 +152,7 @@ def parse_experiment(
     """
     problems = [unknown("table", key, _TABLES) for key in values if key not in _TABLES]
     tables: dict[str, Mapping[str, Any]] = {}
-    for key in ("data", "split", "train", "tune"):
+    for key in ("data", "split", "train", "tune", "slurm"):
         table = values.get(key, {})
         if not isinstance(table, Mapping):
             problems.append(f"[{key}] must be a table; got {key} = {table!r}")
@@ -161,13 +164,14 @@ def parse_experiment(
     split = attempt(problems, SplitConfig, tables["split"], "[split]")
     train = attempt(problems, TrainTable, tables["train"], "[train]")
     tune = attempt(problems, TuneConfig, tables["tune"], "[tune]") if "tune" in values else None
+    slurm = attempt(problems, SlurmConfig, tables["slurm"], "[slurm]")
     shared = {
         key: value
         for key, value in tables["train"].items()
         if key not in ("replicates", "seed", "threads")
     }
     models = read_models(problems, values.get("model", []), shared=shared if train else {})
-    if problems or data is None or split is None or train is None:
+    if problems or data is None or split is None or train is None or slurm is None:
         raise SettingsError(f"{where}: {'; '.join(problems)}")
     if split.path is not None:
         split = split.model_copy(update={"path": folder / split.path})
@@ -181,6 +185,7 @@ def parse_experiment(
         seed=train.seed,
         models=tuple(models),
         tune=tune,
+        slurm=slurm,
     )
 
 

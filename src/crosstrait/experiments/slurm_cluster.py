@@ -1,0 +1,142 @@
+"""A Slurm cluster as the engine sees it: jobs are submitted, asked after and cancelled.
+
+Submission is submitit's. Job states come from squeue, as sacct needs an accounting service that
+not every cluster has.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from crosstrait.errors import SettingsError
+from crosstrait.experiments.slurm_job import SlurmJob
+from crosstrait.experiments.slurm_table import SlurmConfig
+
+_COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
+_MOST_TIMEOUTS = 3
+
+
+class Cluster(Protocol):
+    """Where jobs are carried out."""
+
+    def submit(
+        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpu: bool
+    ) -> list[str]:
+        """Submit ``jobs`` as one array and return what the cluster calls them.
+
+        Parameters
+        ----------
+        jobs
+            What to carry out.
+        folder
+            For submitit's files and the logs.
+        at_once
+            How many of them may run at once; None: all.
+        gpu
+            Whether each wants a GPU, where the cluster is to give any.
+        """
+
+    def states(self, jobs: Sequence[str]) -> Mapping[str, str] | None:
+        """Return the states of those jobs that are known; None if the cluster does not answer."""
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Cancel jobs."""
+
+
+def check_slurm() -> None:
+    """Check that jobs can be submitted from here.
+
+    Raises
+    ------
+    SettingsError
+        If submitit is not installed or there is no Slurm on this machine.
+    """
+    try:
+        importlib.import_module("submitit")
+    except ImportError:
+        raise SettingsError(
+            "the executor 'slurm' needs submitit: pip install 'crosstrait[slurm]'"
+        ) from None
+    absent = [command for command in _COMMANDS if shutil.which(command) is None]
+    if absent:
+        raise SettingsError(
+            f"the executor 'slurm' needs Slurm, and there is no {absent[0]} on this machine; "
+            f"start the command on a login node of the cluster"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmCluster:
+    """The cluster that sbatch knows.
+
+    Attributes
+    ----------
+    config
+        What each job asks for.
+    threads
+        CPUs of each job.
+    """
+
+    config: SlurmConfig
+    threads: int
+
+    def submit(
+        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpu: bool
+    ) -> list[str]:
+        """Submit ``jobs`` as one array and return what Slurm calls them.
+
+        Raises
+        ------
+        SettingsError
+            If Slurm refuses them.
+        """
+        submitit = importlib.import_module("submitit")
+        utils = importlib.import_module("submitit.core.utils")
+        executor = submitit.SlurmExecutor(folder=folder, max_num_timeout=_MOST_TIMEOUTS)
+        executor.update_parameters(
+            job_name="crosstrait",
+            partition=self.config.partition,
+            account=self.config.account,
+            time=self.config.minutes,
+            mem=None if self.config.memory_gb is None else f"{self.config.memory_gb * 1024:.0f}M",
+            gres=self._gpu() if gpu else None,
+            cpus_per_task=self.threads,
+            ntasks_per_node=1,
+            array_parallelism=at_once or len(jobs),
+            # Since Slurm 22.05 a step does not have the CPUs of its job unless it asks for them.
+            srun_args=[f"--cpus-per-task={self.threads}"],
+            additional_parameters={"requeue": True, **self.config.flags},
+        )
+        try:
+            submitted = executor.submit_array(list(jobs))
+        except (utils.FailedJobError, utils.FailedSubmissionError) as error:
+            said = " ".join(str(error).split())
+            raise SettingsError(f"Slurm refuses the jobs: {said}; see [slurm]") from None
+        return [job.job_id for job in submitted]
+
+    def states(self, jobs: Sequence[str]) -> dict[str, str] | None:
+        """Return the states of those jobs that Slurm knows; None if it does not answer."""
+        arrays = sorted({job.partition("_")[0] for job in jobs})
+        command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
+        asked = subprocess.run(
+            [*command, f"--jobs={','.join(arrays)}"], capture_output=True, text=True, check=False
+        )
+        if asked.returncode != 0:
+            return {} if "Invalid job id" in asked.stderr else None
+        known = dict(line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip())
+        return {job: known[job].strip() for job in jobs if job in known}
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        """Cancel jobs; those that have ended meanwhile stay as they are."""
+        subprocess.run(["scancel", *jobs], capture_output=True, check=False)
+
+    def _gpu(self) -> str | None:
+        if isinstance(self.config.gpu, str):
+            return f"gpu:{self.config.gpu}:1"
+        return "gpu:1" if self.config.gpu else None

@@ -1,0 +1,255 @@
+"""The engine on a Slurm cluster: one array of jobs, which work in the experiment's own folder.
+
+Driver and nodes share a file system, so that a job works straight in the cache of runs, under the
+same locks as every other engine, and what is left to say goes through files; see `SlurmFolder`.
+A driver that finds jobs of one that was killed waits for them. Importing this module does not
+import submitit.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from crosstrait.experiments.engine import Listener, Outcome, Task, missing_of
+from crosstrait.experiments.run import Workplace
+from crosstrait.experiments.slurm_cluster import Cluster
+from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
+from crosstrait.experiments.slurm_job import SlurmJob
+
+_LOOK_SECONDS = 1.0
+_ASK_SECONDS = 10.0
+_MOST_SUBMISSIONS = 3
+# Slurm's MaxArraySize is 1001 unless it is configured otherwise.
+_MOST_IN_ARRAY = 1000
+
+_ALIVE = {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "REQUEUED", "RESIZING", "STOPPED"}
+_ENDING = {"COMPLETING", "SIGNALING", "STAGE_OUT", "REQUEUE_HOLD", "SPECIAL_EXIT"}
+# Another job would end alike.
+_HOPELESS = {
+    "CANCELLED": "it was cancelled",
+    "DEADLINE": "it could not end before its deadline",
+    "OUT_OF_MEMORY": "it ran out of memory; raise [slurm] memory_gb",
+    "TIMEOUT": "it ran out of time; raise [slurm] minutes",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmEngine:
+    """Carries out tasks as jobs of a cluster.
+
+    Attributes
+    ----------
+    cluster
+        What runs the jobs.
+    workers
+        Most jobs of an array at once; None: as many as the cluster has room for. Tasks that want
+        a GPU are an array of their own where the cluster is to give GPUs.
+    threads
+        CPUs and threads of a training. Fixed, as nodes differ.
+    ask_seconds
+        Time between two looks at the states of the jobs, which cost Slurm something.
+    """
+
+    cluster: Cluster
+    workers: int | None = None
+    threads: int = 1
+    ask_seconds: float = _ASK_SECONDS
+
+    def run(
+        self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of every task as it is known; cancel the jobs when left early."""
+        if groups:
+            yield from _Pass(self, at=at, listener=listener, wait=wait).carry_out(groups)
+
+
+@dataclass(kw_only=True)
+class _Running:
+    """A task with the job that carries it out."""
+
+    task: Task
+    submission: Submission
+    begun: bool = False
+    seen_ended: bool = False
+
+
+class _Pass:
+    """One pass over tasks."""
+
+    def __init__(
+        self, engine: SlurmEngine, *, at: Workplace, listener: Listener, wait: bool
+    ) -> None:
+        self.engine = engine
+        self.at = at
+        self.listener = listener
+        self.wait = wait
+        self.folder = SlurmFolder(at.cache.folder)
+        self.waiting: list[Task] = []
+        self.held: list[Task] = []  # another process works on them
+        self.running: list[_Running] = []
+        self.losses: Counter[str] = Counter()
+        self.asked = 0.0
+
+    def carry_out(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Yield the outcome of every task."""
+        try:
+            for task in self._adopt(tasks):
+                yield from self._sort(task)
+            while self.waiting or self.held or self.running:
+                if not self.running or len(self.running) + len(self.waiting) <= _MOST_IN_ARRAY:
+                    self._submit(self.waiting[:_MOST_IN_ARRAY])
+                yield from self._collect()
+                if time.monotonic() - self.asked >= self.engine.ask_seconds:
+                    yield from self._ask()
+                    self.asked = time.monotonic()
+                if self.running or self.held:
+                    time.sleep(min(_LOOK_SECONDS, self.engine.ask_seconds))
+        finally:
+            if self.running:
+                self.engine.cluster.cancel([one.submission.job for one in self.running])
+                for one in self.running:
+                    self.folder.forget(one.task, one.submission)
+
+    def _adopt(self, tasks: Sequence[Task]) -> list[Task]:
+        """Take over the jobs of a driver that is gone; return the tasks that have none."""
+        noted = {task.name: submission for task in tasks if (submission := self.folder.noted(task))}
+        if not noted:
+            return list(tasks)
+        states = self.engine.cluster.states([one.job for one in noted.values()]) or {}
+        settled = self.folder.settled()
+        rest = []
+        for task in tasks:
+            submission = noted.get(task.name)
+            if submission is not None and (
+                states.get(submission.job) in _ALIVE or submission.ticket in settled
+            ):
+                self.running.append(_Running(task=task, submission=submission))
+            else:
+                rest.append(task)
+        return rest
+
+    def _sort(self, task: Task) -> Iterator[Outcome]:
+        """Put a task where it belongs, or yield its outcome where it is settled."""
+        with self.at.cache.locked(task.locks, wait=False) as free:
+            done = free and missing_of(task, at=self.at) is None
+        if done:
+            yield Outcome(group=task, status="cached")
+        elif free:
+            self.waiting.append(task)
+        elif self.wait:
+            self.held.append(task)
+        else:
+            yield Outcome(group=task, status="busy")
+
+    def _submit(self, tasks: Sequence[Task]) -> None:
+        """Submit the first of the waiting tasks."""
+        if not tasks:
+            return
+        self.folder.describe(tasks, at=self.at)
+        for gpu in (True, False):
+            those = [task for task in tasks if _wants_gpu(task) is gpu]
+            for task, submission in zip(those, self._jobs(those, gpu=gpu), strict=True):
+                self.waiting.remove(task)
+                self.running.append(_Running(task=task, submission=submission))
+
+    def _jobs(self, tasks: Sequence[Task], *, gpu: bool) -> list[Submission]:
+        if not tasks:
+            return []
+        jobs = [
+            SlurmJob(
+                runs=str(self.folder.runs),
+                name=task.name,
+                ticket=secrets.token_hex(8),
+                threads=self.engine.threads,
+            )
+            for task in tasks
+        ]
+        numbers = self.engine.cluster.submit(
+            jobs, folder=self.folder.jobs, at_once=self.engine.workers, gpu=gpu
+        )
+        submissions = [
+            Submission(job=number, ticket=job.ticket)
+            for number, job in zip(numbers, jobs, strict=True)
+        ]
+        for task, submission in zip(tasks, submissions, strict=True):
+            self.folder.note(task, submission)
+        return submissions
+
+    def _collect(self) -> Iterator[Outcome]:
+        """Hear what jobs have told."""
+        settled = self.folder.settled()
+        for one in list(self.running):
+            if one.submission.ticket in settled:
+                outcome = self.folder.outcome(one.task, one.submission)
+                if outcome is not None:
+                    yield from self._end(one, outcome)
+                continue
+            told = self.folder.told(one.task)
+            if told:
+                self._begin(one)
+            for done in told:
+                self.listener.epoch(one.task, done)
+
+    def _ask(self) -> Iterator[Outcome]:
+        """Ask for the states of the jobs, and whether others are done with what they held."""
+        if self.running:
+            states = self.engine.cluster.states([one.submission.job for one in self.running])
+            settled = self.folder.settled()
+            for one in [] if states is None else list(self.running):
+                assert states is not None
+                state = states.get(one.submission.job, "no longer known to Slurm")
+                if state == "RUNNING":
+                    self._begin(one)
+                if state in _ALIVE | _ENDING or one.submission.ticket in settled:
+                    one.seen_ended = False
+                elif one.seen_ended:  # twice, as a shared file may take seconds to be seen
+                    yield from self._lose(one, state)
+                else:
+                    one.seen_ended = True
+        held, self.held = self.held, []
+        for task in held:
+            yield from self._sort(task)
+
+    def _begin(self, one: _Running) -> None:
+        if not one.begun:
+            one.begun = True
+            self.listener.started(one.task)
+
+    def _end(self, one: _Running, outcome: Outcome) -> Iterator[Outcome]:
+        self.running.remove(one)
+        self.folder.forget(one.task, one.submission)
+        if outcome.status == "busy" and self.wait:
+            self.held.append(one.task)
+        else:
+            yield outcome
+
+    def _lose(self, one: _Running, state: str) -> Iterator[Outcome]:
+        """Submit the task of a job that is lost again, unless that is hopeless."""
+        job, task = one.submission.job, one.task
+        self.running.remove(one)
+        self.folder.forget(task, one.submission)
+        self.losses[task.name] += 1
+        if state not in _HOPELESS and self.losses[task.name] < _MOST_SUBMISSIONS:
+            yield from self._sort(task)
+            return
+        with self.at.cache.locked(task.locks, wait=False) as free:
+            left = missing_of(task, at=self.at) if free else task
+        if left is None:
+            yield Outcome(group=task, status="cached")
+            return
+        why = _HOPELESS.get(state, f"{state}, {self.losses[task.name]} times")
+        yield Outcome(
+            group=task,
+            status="failed",
+            lost=left.runs,
+            message=f"its Slurm job {job} was lost: {why}",
+            log=self.folder.log(job),
+        )
+
+
+def _wants_gpu(task: Task) -> bool:
+    return task.first.train.device != "cpu" and task.first.config.network

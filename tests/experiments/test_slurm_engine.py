@@ -1,0 +1,206 @@
+"""Jobs of submitit's local executor: real processes, signals and files, and no Slurm."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.driver import carry_out_all, draw_splits, run_experiment
+from crosstrait.experiments.engine import Task, both_passes
+from crosstrait.experiments.file import read_experiment
+from crosstrait.experiments.plan import Run, group_runs, plan
+from crosstrait.experiments.run import METRICS, Workplace, train_group
+from crosstrait.experiments.slurm_engine import SlurmEngine
+from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
+from crosstrait.experiments.slurm_job import SlurmJob
+from crosstrait.experiments.tuning import tune_runs
+from crosstrait.panel.sources import load_panel
+from crosstrait.training.progress import EpochDone
+from support.experiments import TINY, write_tiny
+
+pytest.importorskip("submitit", reason="needs submitit: pip install 'crosstrait[slurm]'")
+if not Path("/proc").is_dir():
+    pytest.skip("finds the processes of jobs in /proc", allow_module_level=True)
+
+from support.local_cluster import LocalCluster
+
+RANDOM = TINY.replace('scheme = "kfold"\nfolds = 2', 'scheme = "random"')
+RANDOM = RANDOM.replace("[train]", "[train]\nthreads = 1")
+TUNED = RANDOM.replace("[train]", "[tune]\ntrials = 2\n[train]")
+NETWORK = RANDOM.replace("max_epochs = 3", "max_epochs = 300").replace("replicates = 2\n", "")
+NETWORK = NETWORK.replace('[[model]]\ntype = "ridge"\n', "")
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    cluster = LocalCluster()
+    yield cluster
+    cluster.close()
+
+
+class Ears:
+    """A listener that notes what it hears."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.epochs: list[int] = []
+
+    def started(self, group: Task) -> None:
+        self.begun.append(group.name)
+
+    def epoch(self, group: Task, done: EpochDone) -> None:
+        assert group.name in self.begun
+        self.epochs.append(done.epoch)
+
+
+def workplace(path: Path, out: Path) -> tuple[list[Run], Workplace]:
+    experiment = read_experiment(path)
+    panel = load_panel(experiment.data.panel)
+    splits = draw_splits(experiment, panel)
+    at = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
+    return plan(experiment, panel=panel, splits=splits), at
+
+
+def scores(out: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in out.glob(f"runs/*/{METRICS}")}
+
+
+def test_jobs_give_the_bits_of_this_process(tmp_path: Path, cluster: LocalCluster) -> None:
+    pytest.importorskip("optuna", reason="tunes in jobs too")
+    path = write_tiny(tmp_path, text=TUNED)
+    runs, at = workplace(path, tmp_path / "slurm")
+    engine = SlurmEngine(cluster=cluster, workers=2, ask_seconds=0.5)
+    console = Console(quiet=True)
+    tuned = tune_runs(
+        runs,
+        experiment=read_experiment(path),
+        at=at,
+        engine=engine,
+        console=console,
+        out=tmp_path / "slurm",
+    )
+    finished, n_trained, failures = carry_out_all(tuned.runs, at=at, engine=engine, console=console)
+    assert (len(finished), n_trained, failures) == (3, 3, [])
+    local = run_experiment(read_experiment(path), out=tmp_path / "local").folder
+    assert scores(tmp_path / "slurm") == scores(local) != {}
+    left = [p for p in (tmp_path / "slurm" / "slurm").rglob("*") if p.is_file()]
+    assert not [p for p in left if p.suffix == ".pkl" or p.parent.name in ("tasks", "outcomes")]
+    assert (tmp_path / "slurm" / "slurm").stat().st_mode & 0o077 == 0
+
+
+def test_a_preempted_job_goes_on_from_where_it_was_asked_to_leave(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    path = write_tiny(tmp_path, text=NETWORK)
+    runs, at = workplace(path, tmp_path / "slurm")
+    signals = [signal.SIGUSR2, signal.SIGTERM]
+    asked_at: list[int] = []
+
+    class Preempting(Ears):
+        def epoch(self, group: Task, done: EpochDone) -> None:
+            super().epoch(group, done)
+            if signals and done.epoch > max(asked_at, default=1):
+                asked_at.append(done.epoch)
+                cluster.send(signals.pop())
+
+    ears = Preempting()
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
+    [outcome] = both_passes(engine, group_runs(runs), at=at, listener=ears)
+    assert outcome.status == "finished", outcome
+    assert not signals
+    assert len(cluster.jobs) == 1
+    assert ears.epochs == sorted(ears.epochs)
+    run_experiment(read_experiment(path), out=tmp_path / "local")
+    assert scores(tmp_path / "slurm") == scores(tmp_path / "local") != {}
+
+
+def test_a_job_that_is_lost_for_good_is_a_failed_run_and_the_others_go_on(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    path = write_tiny(tmp_path, text=RANDOM)
+    runs, at = workplace(path, tmp_path / "slurm")
+    cluster.doomed = "canonical"
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
+    finished, n_trained, failures = carry_out_all(
+        runs, at=at, engine=engine, console=Console(quiet=True)
+    )
+    assert (list(finished), n_trained) == ([runs[0].key], 1)
+    assert [failure.run for failure in failures] == runs[1:]
+    for failure in failures:
+        assert failure.message.endswith("was lost: COMPLETED, 3 times")
+        assert failure.log is not None
+        assert failure.log.is_file()
+    assert len(cluster.jobs) == 1 + 3
+
+
+def test_a_cancelled_job_is_not_submitted_again(tmp_path: Path, cluster: LocalCluster) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=NETWORK), tmp_path)
+
+    class Cancelling(LocalCluster):
+        def submit(self, *args: Any, **kwargs: Any) -> list[str]:
+            names = cluster.submit(*args, **kwargs)
+            cluster.cancel(names)
+            return names
+
+        states = cluster.states
+
+    engine = SlurmEngine(cluster=Cancelling(), ask_seconds=0.2)
+    [outcome] = engine.run(group_runs(runs), at=at, listener=Ears(), wait=False)
+    assert outcome.message.endswith("was lost: it was cancelled")
+    assert outcome.lost == tuple(runs)
+    assert len(cluster.jobs) == 1
+
+
+def test_a_driver_that_leaves_cancels_its_jobs(tmp_path: Path, cluster: LocalCluster) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=NETWORK), tmp_path)
+
+    class Leaving(Ears):
+        def started(self, group: Task) -> None:
+            raise KeyboardInterrupt
+
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(group_runs(runs), at=at, listener=Leaving(), wait=False))
+    assert len(cluster.jobs) == 1
+    assert cluster.stopped == list(cluster.jobs)
+    assert not list((tmp_path / "slurm" / "submitted").iterdir())
+
+
+def test_the_jobs_of_a_driver_that_was_killed_are_taken_over(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=RANDOM), tmp_path)
+    ridge = group_runs(runs)[0]
+    folder = SlurmFolder(at.cache.folder)
+    folder.describe([ridge], at=at)
+    job = SlurmJob(runs=str(folder.runs), name=ridge.name, ticket="0", threads=1)
+    [number] = cluster.submit([job], folder=folder.jobs, at_once=None, gpu=False)
+    folder.note(ridge, Submission(job=number, ticket="0"))
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
+    [outcome] = engine.run([ridge], at=at, listener=Ears(), wait=False)
+    assert outcome.status == "finished"
+    assert len(cluster.jobs) == 1
+
+
+def test_what_others_work_on_is_left_to_them_and_then_waited_for(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=RANDOM), tmp_path)
+    ridge = group_runs(runs)[0]
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.1)
+    statuses = []
+    with at.cache.locked(ridge.locks, wait=False):
+        for outcome in both_passes(engine, [ridge], at=at, listener=Ears()):
+            statuses.append(outcome.status)
+            if outcome.status == "busy":
+                train_group(ridge, at=at)
+                break
+    [outcome] = engine.run([ridge], at=at, listener=Ears(), wait=True)
+    assert [*statuses, outcome.status] == ["busy", "cached"]
+    assert not cluster.jobs
