@@ -9,20 +9,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from crosstrait.errors import SettingsError, TrainingError, unknown
+from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.current import is_current, made_of
 from crosstrait.experiments.engine import Engine, Failure, both_passes
+from crosstrait.experiments.engines import check_engine, make_engine
 from crosstrait.experiments.file import Experiment
-from crosstrait.experiments.local import InProcess, ProcessPool, affordable_workers
 from crosstrait.experiments.plan import Run, group_runs, plan
-from crosstrait.experiments.ray_engine import RayEngine, check_ray
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import check_optuna
-from crosstrait.experiments.slurm_cluster import SlurmCluster, check_slurm
-from crosstrait.experiments.slurm_engine import SlurmEngine
-from crosstrait.experiments.slurm_table import SlurmConfig
 from crosstrait.experiments.storage import make_folder, storage_errors
 from crosstrait.experiments.tuning import tune_runs
 from crosstrait.experiments.watch import Watch
@@ -30,8 +26,6 @@ from crosstrait.panel.schema import Panel
 from crosstrait.panel.sources import load_panel
 from crosstrait.split.config import draw
 from crosstrait.split.manifest import Split
-
-EXECUTORS = ("local", "ray", "slurm", "modal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +99,9 @@ def run_experiment(
     runs = plan(experiment, panel=panel, splits=splits)
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
-    n_groups = len(group_runs(runs))
-    threads = experiment.threads
-    if executor == "local":
-        workers = workers or affordable_workers(panel, n_groups=n_groups, threads=threads)
-    engine = make_engine(executor, workers=workers, threads=threads, slurm=experiment.slurm)
+    engine = make_engine(
+        executor, workers=workers, threads=experiment.threads, slurm=experiment.slurm
+    )
     console = console or Console(quiet=True)
     failures: list[Failure] = []
     notes: list[str] = []
@@ -149,45 +141,6 @@ def run_experiment(
         tuning=notes,
     )
     return result
-
-
-def check_engine(name: str, *, workers: int | None) -> None:
-    """Check the choice of an engine, before any work.
-
-    Raises
-    ------
-    SettingsError
-        If there is none of that name, or not yet, or without workers.
-    """
-    if name not in EXECUTORS:
-        raise SettingsError(unknown("executor", name, EXECUTORS))
-    if name == "ray":
-        check_ray()
-    elif name == "slurm":
-        check_slurm()
-    elif name != "local":
-        raise SettingsError(
-            f"the executor {name!r} is not part of this version; use --executor local, with "
-            f"--workers for several processes, --executor ray or --executor slurm"
-        )
-    if workers is not None and workers < 1:
-        raise SettingsError(f"workers = {workers}: at least one process is needed")
-
-
-def make_engine(
-    name: str,
-    *,
-    workers: int | None,
-    threads: int | None = None,
-    slurm: SlurmConfig | None = None,
-) -> Engine:
-    """Return the engine: this process, several of this machine, a Ray or a Slurm cluster."""
-    if name == "ray":
-        return RayEngine(workers, threads or 1)
-    if name == "slurm":
-        cluster = SlurmCluster(config=slurm or SlurmConfig(), threads=threads or 1)
-        return SlurmEngine(cluster=cluster, workers=workers, threads=threads or 1)
-    return InProcess(threads) if workers in (None, 1) else ProcessPool(workers, threads)
 
 
 def carry_out_all(

@@ -18,7 +18,7 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Listener, Outcome, Task, carry_out
+from crosstrait.experiments.engine import Engine, Listener, Outcome, Task, carry_out
 from crosstrait.experiments.epochs import EpochFile, read_epochs
 from crosstrait.experiments.handover import hand_over, take_over
 from crosstrait.experiments.processors import (
@@ -40,9 +40,9 @@ _PANEL = f"panel-{platform.node()}-"
 
 @dataclass(frozen=True)
 class InProcess:
-    """Trains one group after another in this process, with ``threads`` threads or on all cores."""
+    """Trains one group after another in this process, with ``threads`` threads."""
 
-    threads: int | None = None
+    threads: int = 1
 
     def run(
         self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
@@ -54,18 +54,41 @@ class InProcess:
             yield outcome
 
 
+@dataclass(frozen=True)
+class Local:
+    """Trains on this machine, in as many processes as it can afford where ``workers`` is None.
+
+    What it can afford is looked at when there is something to train: it takes a second.
+    """
+
+    workers: int | None = None
+    threads: int = 1
+
+    def run(
+        self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
+    ) -> Iterator[Outcome]:
+        """Yield the outcome of every group as it is known."""
+        if not groups:
+            return
+        workers = self.workers or affordable_workers(
+            at.panel, n_groups=len(groups), threads=self.threads
+        )
+        engine: Engine = InProcess(self.threads)
+        if workers > 1:
+            engine = ProcessPool(workers, self.threads)
+        yield from engine.run(groups, at=at, listener=listener, wait=wait)
+
+
 @dataclass
 class ProcessPool:
     """Trains groups in ``workers`` processes, which share cores and GPUs evenly.
 
-    A run has ``threads`` threads, or ``cores // workers`` where that is None, however many runs
-    are left, so that a resumed experiment adds numbers in the same order. A worker that dies
-    (killed, out of memory) is replaced and its group goes on from its checkpoint; a group whose
-    workers died three times has failed.
+    A worker that dies (killed, out of memory) is replaced and its group goes on from its
+    checkpoint; a group whose workers died three times has failed.
     """
 
     workers: int
-    threads: int | None = None
+    threads: int = 1
     _deaths: dict[str, int] = field(default_factory=dict)
 
     def run(
@@ -148,7 +171,7 @@ class ProcessPool:
                 yield Outcome(group=group, status="failed", lost=group.runs, message=message)
 
 
-def affordable_workers(panel: Panel, *, n_groups: int, threads: int | None = None) -> int:
+def affordable_workers(panel: Panel, *, n_groups: int, threads: int = 1) -> int:
     """Return how many workers are worth starting: by cores, GPUs, groups of runs and memory.
 
     One a GPU where there are GPUs, and no more than whose coded copies of the genotypes fit into
@@ -157,7 +180,7 @@ def affordable_workers(panel: Panel, *, n_groups: int, threads: int | None = Non
     # Coded genotypes as float32, once more while they are made; and a process with torch.
     needed = 2 * 4 * panel["call_dosage"].size + (1 << 30)
     affordable = int(memory_bytes() // 2 // needed)
-    most = len(visible_gpus()) or cores() // (threads or 1)
+    most = len(visible_gpus()) or cores() // threads
     return max(1, min(most, n_groups, affordable))
 
 

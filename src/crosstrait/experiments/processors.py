@@ -34,7 +34,7 @@ class Share:
 def share_out(
     *,
     workers: int,
-    threads: int | None,
+    threads: int,
     cores: Sequence[int],
     gpus: Sequence[str] = (),
 ) -> list[Share]:
@@ -48,17 +48,16 @@ def share_out(
     workers
         How many there are.
     threads
-        Of each training; an even share of the cores where not given.
+        Of each training.
     cores, gpus
         The numbers of the cores, and the names of the GPUs, that may be used.
     """
-    each = threads or max(1, len(cores) // workers)
-    filled = workers * each
-    pinned = filled <= len(cores) < filled + each
+    filled = workers * threads
+    pinned = filled <= len(cores) < filled + threads
     return [
         Share(
-            threads=each,
-            cores=tuple(cores[i * each : (i + 1) * each]) if pinned else None,
+            threads=threads,
+            cores=tuple(cores[i * threads : (i + 1) * threads]) if pinned else None,
             gpu=gpus[i % len(gpus)] if gpus else None,
         )
         for i in range(workers)
@@ -89,11 +88,8 @@ def take(share: Share) -> None:
 
 
 @contextmanager
-def limited_threads(threads: int | None) -> Iterator[None]:
-    """Train with so many threads while the block runs; None: as many as there are."""
-    if threads is None:
-        yield
-        return
+def limited_threads(threads: int) -> Iterator[None]:
+    """Train with so many threads while the block runs."""
     import torch
 
     before = torch.get_num_threads()

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.driver import carry_out_all, check_engine, make_engine
+from crosstrait.experiments.driver import carry_out_all
+from crosstrait.experiments.engines import check_engine, make_engine
 from crosstrait.experiments.model_tables import ModelEntry
 from crosstrait.experiments.plan import plan_runs, select_traits
 from crosstrait.experiments.resolve import resolve_training
@@ -36,7 +37,7 @@ def run_trainings(
     prune_r: float | None = None,
     executor: str = "local",
     workers: int = 1,
-    threads: int | None = None,
+    threads: int = 1,
     console: Console | None = None,
 ) -> list[Path]:
     """Train every job on every split with every seed, unless it is in ``out`` already.
@@ -61,7 +62,7 @@ def run_trainings(
     executor, workers
         As for `run_experiment`.
     threads
-        CPU threads of each training; what is there, evenly shared, where not given.
+        CPU threads of each training, which decide the last digits of its numbers.
     console
         Where progress is shown; nowhere if not given.
 
@@ -70,7 +71,7 @@ def run_trainings(
     list of Path
         The folders of the runs: jobs in their order, then splits, then seeds. Each holds
         ``config.json``, ``metrics.csv``, ``history.csv``, ``cells.parquet``,
-        ``model.safetensors``, ``provenance.json`` and ``DONE``.
+        ``model.safetensors``, ``provenance.json``, ``README.md`` and ``DONE``.
 
     Raises
     ------
