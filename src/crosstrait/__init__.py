@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "CrosstraitRegressor": "crosstrait.training.regressor",
     "fit": "crosstrait.training.fit",
-    "load_model": "crosstrait.training.fitted",
+    "load_model": "crosstrait.training.load",
     "load_panel": "crosstrait.panel.sources",
     "run_trainings": "crosstrait.experiments.trainings",
 }

@@ -18,7 +18,7 @@ from crosstrait.experiments.file import read_experiment
 from crosstrait.panel.simulate import SimulationConfig, simulate
 from crosstrait.panel.simulate_settings import Missing
 from crosstrait.panel.storage import open_panel, save_panel
-from crosstrait.training.fitted import load_model
+from crosstrait.training.load import load_model
 from support.experiments import TINY, write_tiny
 
 RIDGE = TINY.partition('[[model]]\ntype = "canonical"')[0]
@@ -50,6 +50,7 @@ def test_the_folder_holds_what_the_design_says(done: Result) -> None:
         assert run.name.split("-")[0] in ("ridge", "canonical")
         assert {p.name for p in run.iterdir()} == {
             "DONE",
+            "README.md",
             "cells.parquet",
             "config.json",
             "history.csv",

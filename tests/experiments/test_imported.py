@@ -19,7 +19,7 @@ from crosstrait.models.registry import parse_model
 from crosstrait.panel.schema import Panel, from_arrays
 from crosstrait.panel.storage import save_panel
 from crosstrait.split.schemes import published
-from crosstrait.training.fitted import load_model
+from crosstrait.training.load import load_model
 from support.parity import load_fixture
 from support.torch_files import Call, dumps, write_torch_file
 

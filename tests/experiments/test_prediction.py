@@ -11,7 +11,7 @@ from crosstrait.experiments.driver import run_experiment
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.prediction import predict
 from crosstrait.panel.storage import open_panel
-from crosstrait.training.fitted import load_model
+from crosstrait.training.load import load_model
 from support.experiments import write_tiny
 
 TWO = """

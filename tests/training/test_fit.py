@@ -17,7 +17,8 @@ from crosstrait.panel.schema import Panel, from_arrays
 from crosstrait.split.manifest import Split, from_ids
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.fit import fit, fit_replicates
-from crosstrait.training.fitted import Fitted, load_model
+from crosstrait.training.fitted import Fitted
+from crosstrait.training.load import load_model
 from crosstrait.training.progress import EpochDone
 from crosstrait.training.replicates import ReplicatesError
 

@@ -14,7 +14,8 @@ from crosstrait.panel.schema import from_arrays
 from crosstrait.split.manifest import from_ids
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.fit import fit
-from crosstrait.training.fitted import Fitted, load_model
+from crosstrait.training.fitted import Fitted
+from crosstrait.training.load import load_model
 
 RANDOM = np.random.default_rng(0)
 DOSAGE = RANDOM.integers(0, 3, (60, 7)).astype(np.float32)
@@ -90,10 +91,10 @@ def test_without_held_out_samples_no_interval_is_made_up() -> None:
         alone.predict_interval(DOSAGE, level=0.8)
 
 
-def test_a_saved_model_is_three_files_without_any_pickle(fitted: Fitted, tmp_path: Path) -> None:
+def test_a_saved_model_is_four_files_without_any_pickle(fitted: Fitted, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     files = sorted(path.name for path in tmp_path.iterdir())
-    assert files == ["config.json", "history.csv", "model.safetensors"]
+    assert files == ["README.md", "config.json", "history.csv", "model.safetensors"]
     json.loads((tmp_path / "config.json").read_text(), parse_constant=pytest.fail)
 
 

@@ -1,8 +1,9 @@
 """The finished runs of an experiment, found by what they were made of.
 
 A run's folder appears in one rename, with a ``DONE`` file that holds the run key and the digest
-of every other file. A folder whose files do not match its ``DONE`` is not a finished run: whatever
-interrupted its writing (kill, power cut, full disk, edit), it is trained again.
+of every other file but the model card, which people may edit. A folder whose files do not match
+its ``DONE`` is not a finished run: whatever interrupted its writing (kill, power cut, full disk,
+edit), it is trained again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.storage import file_digest, make_folder, storage_errors, write_json
+from crosstrait.training.model_files import CARD
 
 DONE = "DONE"
 _READY = "READY"
@@ -170,5 +172,5 @@ def _key_of(folder: Path) -> str | None:
 
 def mark_done(folder: Path, key: str) -> None:
     """Write the ``DONE`` of a folder whose other files are all there."""
-    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    files = {path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.name != CARD}
     write_json(folder / DONE, {"key": key, "files": files})

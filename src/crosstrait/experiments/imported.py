@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstrait.errors import DataError, SettingsError, listed, unknown
+from crosstrait.evaluation.calibration import LEVELS
 from crosstrait.evaluation.cells import make_cells, write_cells
 from crosstrait.experiments.cache import mark_done
 from crosstrait.experiments.key import key_parts, run_key
 from crosstrait.experiments.provenance import command, machine, now, versions
 from crosstrait.experiments.run import CELLS, METRICS, PROVENANCE, metrics_csv
+from crosstrait.experiments.scoring import score_test_cells
 from crosstrait.experiments.storage import file_digest, storage_errors, write_json, write_text
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.genotypes.loci import unplaced
@@ -31,6 +33,7 @@ from crosstrait.split.manifest import Split
 from crosstrait.split.scaling import TraitScaler
 from crosstrait.split.schemes import published
 from crosstrait.training.config import TrainConfig
+from crosstrait.training.facts import DataFacts, TestScores
 from crosstrait.training.fitted import Fitted
 from crosstrait.training.preparation import complete_cases, learn_coding
 
@@ -125,6 +128,7 @@ def import_run(
         predictor=(model.build(),),
         panel_digest="" if panel is None else str(panel.attrs["digest"]),
         split_digest="" if split is None else split.digest,
+        data=_data(names, panel, split, prune_r),
     )
     if panel is not None and split is not None:
         fitted = replace(fitted, errors=_validation_errors(fitted, panel, split))
@@ -138,7 +142,6 @@ def import_run(
     parts = _key_parts(fitted, prune_r=prune_r, sha256=about["sha256"])
     key = run_key(parts)
     with _appearing(out, key) as folder:
-        fitted.save(folder)
         n_cells = _score(fitted, folder, panel=panel, split=split)
         write_json(
             folder / PROVENANCE,
@@ -250,6 +253,16 @@ def _scales(names: Sequence[str], panel: Panel | None, split: Split | None) -> T
     return TraitScaler.fit(values, rows=split.rows(panel, "train"), trait_names=names)
 
 
+def _data(
+    names: Sequence[str], panel: Panel | None, split: Split | None, prune_r: float | None
+) -> DataFacts | None:
+    if panel is None or split is None:
+        return None
+    known = panel["trait_name"].values.tolist()
+    columns = np.array([known.index(name) for name in names], dtype=np.intp)
+    return DataFacts.of(panel, split, columns=columns, prune_r=prune_r)
+
+
 def _values(panel: Panel, names: Sequence[str]) -> NDArray[np.float64]:
     """Return the traits (N, T) in the order of ``names``."""
     known = [str(name) for name in panel["trait_name"].values]
@@ -266,9 +279,10 @@ def _validation_errors(fitted: Fitted, panel: Panel, split: Split) -> ErrorQuant
 
 
 def _score(fitted: Fitted, folder: Path, *, panel: Panel | None, split: Split | None) -> int:
-    """Write cells and metrics of the published test samples, and return how many cells."""
+    """Write the model, scored on the published test samples, and return on how many cells."""
     observed = predicted = np.empty((0, len(fitted.trait_names)))
     sample_id: list[str] = []
+    scores: TestScores | None = None
     if panel is not None and split is not None:
         rows = split.rows(panel, "test")
         values = _values(panel, fitted.trait_names)
@@ -276,6 +290,9 @@ def _score(fitted: Fitted, folder: Path, *, panel: Panel | None, split: Split | 
             rows = rows[complete_cases(values[rows])]
         observed, predicted = values[rows], fitted.predict_samples(panel, rows)
         sample_id = panel["sample_id"].values[rows].tolist()
+        half_widths = fitted.half_widths(panel["call_dosage"].values, rows, levels=LEVELS)
+        scores = score_test_cells(observed, predicted=predicted, half_widths=half_widths)
+    replace(fitted, scores=scores).save(folder)
     cells = make_cells(
         observed,
         predicted=predicted,

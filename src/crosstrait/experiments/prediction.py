@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from crosstrait.errors import SettingsError, StorageError, listed, unknown
+from crosstrait.errors import SettingsError, StorageError, unknown
 from crosstrait.experiments.cache import DONE, is_finished
 from crosstrait.experiments.run import PROVENANCE
-from crosstrait.genotypes.align import align
 from crosstrait.panel.sources import load_genotypes
-from crosstrait.training.fitted import load_model
+from crosstrait.training.elsewhere import match_loci, prediction_table
+from crosstrait.training.load import load_model
+from crosstrait.training.model_files import CONFIG
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,7 +52,7 @@ def predict(
     Parameters
     ----------
     run
-        The folder of a run, or that of an experiment.
+        The folder of a run, that of an experiment, or one that `Fitted.save` wrote.
     genotypes
         A genotype file, a saved panel or the name of a public data set.
     model
@@ -80,45 +80,23 @@ def predict(
     total = np.zeros((len(new.sample_id), len(fitted[0].trait_names)))
     half = np.zeros_like(total)
     for one in fitted:
-        encoder = one.encoder
-        aligned = align(
-            new,
-            variant_id=encoder.variant_id,
-            variant_allele=encoder.variant_allele,
-            ploidy=encoder.ploidy,
-        )
-        dosage = np.full((len(total), encoder.n_loci), np.nan, dtype=np.float32)
-        dosage[:, encoder.columns] = aligned.dosage
-        total += one.predict(dosage)
+        matched = match_loci(one.encoder, new)
+        own = replace(one, encoder=matched.encoder)
+        total += own.predict(matched.dosage)
         if level is not None:
-            half += one.half_widths(dosage, np.arange(len(dosage)), levels=[level])[0]
-        if aligned.missing:
-            notes[
-                f"{len(aligned.missing)} of {len(encoder.columns)} loci are not in the new "
-                f"genotypes and take their training means: {listed(aligned.missing)}"
-            ] = None
-        if aligned.flipped:
-            notes[
-                f"the alleles of {len(aligned.flipped)} loci were the other way round: "
-                f"{listed(aligned.flipped)}"
-            ] = None
-        if aligned.n_unchecked:
-            notes[
-                f"{aligned.n_unchecked} loci were matched by id alone, as their alleles are "
-                f"unknown on one side"
-            ] = None
+            half += own.half_widths(matched.dosage, np.arange(len(total)), levels=[level])[0]
+        notes |= dict.fromkeys(matched.notes)
     if all(one.scaler.is_identity for one in fitted):
         notes[
             "predictions are in standard deviations from the training mean: the model was "
             "imported without a panel, which would tell the scales of its traits"
         ] = None
-    columns: dict[str, Any] = {"sample": new.sample_id.tolist()}
-    for t, name in enumerate(fitted[0].trait_names):
-        mean, reach = total[:, t] / len(fitted), half[:, t] / len(fitted)
-        columns[name] = mean
-        if level is not None:
-            columns |= {f"{name} lower": mean - reach, f"{name} upper": mean + reach}
-    table = pd.DataFrame(columns)
+    table = prediction_table(
+        total / len(fitted),
+        sample_id=new.sample_id,
+        trait_names=fitted[0].trait_names,
+        half_width=None if level is None else half / len(fitted),
+    )
     return Prediction(table=table, n_runs=len(fitted), notes=tuple(notes))
 
 
@@ -128,13 +106,18 @@ def _run_folders(run: Path, model: str | None) -> Sequence[Path]:
             raise SettingsError(f"{run} is the folder of one run; leave --model {model} out")
         _check_whole(run)
         return [run]
+    if (run / CONFIG).is_file():  # a saved model, which vouches for its files itself
+        if model is not None:
+            raise SettingsError(f"{run} is the folder of one model; leave --model {model} out")
+        return [run]
     by_label: dict[str, list[Path]] = {}
     for done in sorted((run / "runs").glob(f"*/{DONE}")):
         label = json.loads((done.parent / PROVENANCE).read_text())["label"]
         by_label.setdefault(label, []).append(done.parent)
     if not by_label:
         raise StorageError(
-            f"{run} is neither the folder of a finished run nor that of an experiment with one"
+            f"{run} is neither the folder of a finished run or saved model nor that of an "
+            f"experiment with a finished run"
         )
     if model is None and len(by_label) > 1:
         raise SettingsError(

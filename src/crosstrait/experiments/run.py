@@ -6,7 +6,7 @@ import csv
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from crosstrait.evaluation.metrics import r2
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.provenance import command, machine, now, versions
+from crosstrait.experiments.scoring import score_test_cells
 from crosstrait.experiments.storage import write_json, write_text
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
@@ -118,11 +119,13 @@ def write_run(
         replicate=run.replicate,
         fold=run.fold,
     )
-    fitted.save(folder)
-    write_cells(cells, path=folder / CELLS)
+    half_widths = []
     if fitted.errors is not None:
-        calls = at.panel["call_dosage"].values
-        half_widths = fitted.half_widths(calls, rows, levels=LEVELS)
+        half_widths = fitted.half_widths(at.panel["call_dosage"].values, rows, levels=LEVELS)
+    scores = score_test_cells(observed, predicted=predicted, half_widths=half_widths)
+    replace(fitted, scores=scores).save(folder)
+    write_cells(cells, path=folder / CELLS)
+    if half_widths:
         intervals = make_intervals(cells, half_widths, measured=~np.isnan(observed))
         write_intervals(intervals, path=folder / INTERVALS)
     write_text(folder / METRICS, metrics_csv(fitted, observed, predicted))

@@ -26,6 +26,8 @@ class Aligned:
         Ids of the model's loci that the new genotypes lack.
     flipped
         Ids of the loci whose alleles were the other way round.
+    moved
+        Loci whose position is known and another than the model's: id and both places.
     n_unused
         Loci of the new genotypes that the model does not use.
     n_unchecked
@@ -35,6 +37,7 @@ class Aligned:
     dosage: NDArray[np.float32]
     missing: tuple[str, ...]
     flipped: tuple[str, ...]
+    moved: tuple[str, ...]
     n_unused: int
     n_unchecked: int
 
@@ -45,6 +48,8 @@ def align(
     variant_id: StringArray,
     variant_allele: StringArray,
     ploidy: int,
+    variant_contig: StringArray | None = None,
+    variant_position: NDArray[np.int64] | None = None,
     max_missing: float = 0.1,
 ) -> Aligned:
     """Match the loci of new genotypes to those of a model by id, whatever their order.
@@ -57,6 +62,8 @@ def align(
         (K,) ids and (K, 2) alleles of the model's loci; ``""`` where an allele is unknown.
     ploidy
         Gene copies that a sample of the model carries.
+    variant_contig, variant_position
+        (K,) where the model's loci lie, to tell which lie elsewhere; ``""`` and -1 are unknown.
     max_missing
         The largest share of the model's loci that may be missing, in [0, 1]. Missing ones become
         NaN, which the model fills with the means of its training samples.
@@ -108,8 +115,31 @@ def align(
         dosage=dosage,
         missing=tuple(missing),
         flipped=tuple(str(name) for name in variant_id[here[swapped]]),
+        moved=_moved(genotypes, variant_id, variant_contig, variant_position, column=column),
         n_unused=len(genotypes.variant_id) - here.size,
         n_unchecked=int(unchecked.sum()),
+    )
+
+
+def _moved(
+    genotypes: Genotypes,
+    variant_id: StringArray,
+    variant_contig: StringArray | None,
+    variant_position: NDArray[np.int64] | None,
+    *,
+    column: NDArray[np.intp],
+) -> tuple[str, ...]:
+    if variant_contig is None or variant_position is None:
+        return ()
+    here = np.flatnonzero(column >= 0)
+    there = column[here]
+    known = (genotypes.variant_position[there] >= 0) & (variant_position[here] >= 0)
+    # Contigs are not compared: sources name them differently, as chr1, chrI and 1.
+    unlike = genotypes.variant_position[there] != variant_position[here]
+    return tuple(
+        f"{variant_id[k]} ({genotypes.variant_contig[j]}:{genotypes.variant_position[j]}, not "
+        f"{variant_contig[k]}:{variant_position[k]})"
+        for k, j in zip(here[known & unlike], there[known & unlike], strict=True)
     )
 
 

@@ -165,6 +165,20 @@ def from_genotypes(
     )
 
 
+def genotypes_of(panel: Panel, *, source: str | None = None) -> Genotypes:
+    """Return the genotypes of a panel, called ``source`` in messages, without its traits."""
+    return Genotypes(
+        dosage=panel["call_dosage"].values,
+        sample_id=panel["sample_id"].values,
+        variant_id=panel["variant_id"].values,
+        variant_contig=panel["variant_contig"].values,
+        variant_position=panel["variant_position"].values,
+        variant_allele=panel["variant_allele"].values,
+        ploidy=int(panel.attrs["ploidy"]),
+        source=str(panel.attrs["source"]) if source is None else source,
+    )
+
+
 def seal(panel: Panel) -> Panel:
     """Validate ``panel``, stamp its digest and make its arrays read-only."""
     validate(panel)

@@ -10,7 +10,7 @@ from crosstrait.genotypes.formats import detect, read
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.genotypes.text import missing_path
 from crosstrait.panel.join import join
-from crosstrait.panel.schema import Panel
+from crosstrait.panel.schema import Panel, genotypes_of
 from crosstrait.panel.storage import check_target, is_saved_panel, open_panel, save_panel
 from crosstrait.panel.traits import (
     Traits,
@@ -58,17 +58,7 @@ def load_genotypes(source: str | Path, *, format: str | None = None, ploidy: int
     path = _locate(source)
     if not is_saved_panel(path):
         return read(path, format=format, ploidy=ploidy)
-    panel = open_panel(path)
-    return Genotypes(
-        dosage=panel["call_dosage"].values,
-        sample_id=panel["sample_id"].values,
-        variant_id=panel["variant_id"].values,
-        variant_contig=panel["variant_contig"].values,
-        variant_position=panel["variant_position"].values,
-        variant_allele=panel["variant_allele"].values,
-        ploidy=int(panel.attrs["ploidy"]),
-        source=str(path),
-    )
+    return genotypes_of(open_panel(path), source=str(path))
 
 
 def import_source(

@@ -18,8 +18,9 @@ from crosstrait.models.registry import parse_model
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 from crosstrait.training.config import TrainConfig
+from crosstrait.training.facts import DataFacts
 from crosstrait.training.fitted import Fitted
-from crosstrait.training.preparation import Prepared, prepare
+from crosstrait.training.preparation import Prepared, prepare, trait_columns
 from crosstrait.training.progress import Progress
 
 Model = str | Mapping[str, Any] | ModelConfig
@@ -140,11 +141,13 @@ def fit_replicates(
         prune_r=prune_r,
         one_a_trait=train_config.scope == "single",
     )
+    columns = trait_columns(panel, traits)
     return fit_prepared(
         config,
         train_config,
         prepared,
         seeds=[int(seed) for seed in seeds],
+        data=DataFacts.of(panel, split, columns=columns, prune_r=prune_r),
         folder=folder,
         progress=progress,
     )
@@ -156,6 +159,7 @@ def fit_prepared(
     prepared: Prepared,
     *,
     seeds: Sequence[int],
+    data: DataFacts | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Fitted]:
@@ -165,24 +169,33 @@ def fit_prepared(
     ----------
     config, train_config, prepared
         The model, how it is trained, and on what.
+    data
+        What the cards of the models tell of the data.
     seeds, folder, progress
         As in `fit_replicates`.
     """
     if not isinstance(prepared.build(config, seed=seeds[0]), Estimator):
-        from crosstrait.training.replicates import fit_networks  # imports Lightning: seconds
+        # Imports Lightning: seconds.
+        from crosstrait.training.replicates import ReplicatesError, fit_networks
 
-        return fit_networks(
-            config,
-            train_config,
-            prepared,
-            seeds=seeds,
-            folder=None if folder is None else Path(folder),
-            progress=progress,
-        )
-    if config.deterministic:
-        fitted = _fit_estimator(config, train_config, prepared, seed=seeds[0])
-        return [dataclasses.replace(fitted, seed=seed) for seed in seeds]
-    return [_fit_estimator(config, train_config, prepared, seed=seed) for seed in seeds]
+        try:
+            fitted = fit_networks(
+                config,
+                train_config,
+                prepared,
+                seeds=seeds,
+                folder=None if folder is None else Path(folder),
+                progress=progress,
+            )
+        except ReplicatesError as error:
+            error.finished = [dataclasses.replace(one, data=data) for one in error.finished]
+            raise
+    elif config.deterministic:
+        only = _fit_estimator(config, train_config, prepared, seed=seeds[0])
+        fitted = [dataclasses.replace(only, seed=seed) for seed in seeds]
+    else:
+        fitted = [_fit_estimator(config, train_config, prepared, seed=seed) for seed in seeds]
+    return [dataclasses.replace(one, data=data) for one in fitted]
 
 
 def _fit_estimator(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,19 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from crosstrait.errors import CrosstraitError, DataError, SettingsError, StorageError
+from crosstrait.errors import DataError, SettingsError
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.models.base import Estimator, ModelConfig
 from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.members import forward_members
-from crosstrait.models.one_a_trait import build_for
-from crosstrait.models.registry import parse_model
-from crosstrait.panel.schema import Panel
+from crosstrait.panel.schema import Panel, genotypes_of
 from crosstrait.split.scaling import TraitScaler
+from crosstrait.training.card import model_card
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.device import choose_device
-from crosstrait.training.model_files import CONFIG, history_table, read_model, write_model
+from crosstrait.training.elsewhere import LociWarning, match_loci, prediction_table
+from crosstrait.training.facts import DataFacts, TestScores
+from crosstrait.training.model_files import history_table, write_model
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +58,8 @@ class Fitted:
         Training time; of replicates trained in one pass, the share of each.
     panel_digest, split_digest
         What it was learned from.
+    data, scores
+        What its card tells of the data, and of the test; None where nobody knows.
     """
 
     config: ModelConfig
@@ -71,6 +75,8 @@ class Fitted:
     train_seconds: float = 0.0
     panel_digest: str = ""
     split_digest: str = ""
+    data: DataFacts | None = None
+    scores: TestScores | None = None
 
     def predict(self, dosage: ArrayLike) -> NDArray[np.float64]:
         """Predict the traits of new genotypes.
@@ -181,9 +187,58 @@ class Fitted:
         if not same:
             raise DataError(
                 f"this panel's {len(here)} loci are not the {self.encoder.n_loci} that the model "
-                f"learned from, in their order; `crosstrait predict` matches loci by id"
+                f"learned from, in their order; predict_panel matches loci by id"
             )
         return self._predict(panel["call_dosage"].values, np.asarray(rows, dtype=np.intp))
+
+    def predict_panel(self, panel: Panel, *, level: float | None = None) -> pd.DataFrame:
+        """Predict the traits of a panel of any source, whose loci are matched by id.
+
+        Their order does not matter. Alleles that are the other way round are turned, and up to a
+        tenth of the loci may be missing: they take their training means.
+
+        Parameters
+        ----------
+        panel
+            The samples to predict; their trait values are not looked at.
+        level
+            Share of new measurements, from 0.01 to 0.99, that intervals around the predictions
+            are to hold; no intervals where not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row a sample, by id, and a column a trait, in trait units; with a level, each trait
+            is followed by ``<trait> lower`` and ``<trait> upper``.
+
+        Raises
+        ------
+        DataError
+            If the ploidy differs, a locus has other alleles, or too many loci are missing; with
+            examples.
+        SettingsError
+            If intervals are asked for and no sample was held out that would tell.
+
+        Warns
+        -----
+        LociWarning
+            If loci are missing, lie elsewhere, or can only be matched by their ids.
+        """
+        matched = match_loci(self.encoder, genotypes_of(panel))
+        for doubt in matched.doubts:
+            warnings.warn(doubt, LociWarning, stacklevel=2)
+        own = replace(self, encoder=matched.encoder)
+        rows = np.arange(len(matched.dosage))
+        half = None
+        if level is not None:
+            [half] = own.half_widths(matched.dosage, rows, levels=[level])
+        table = prediction_table(
+            own.predict(matched.dosage),
+            sample_id=panel["sample_id"].values,
+            trait_names=self.trait_names,
+            half_width=half,
+        )
+        return table.set_index("sample")
 
     def _predict(self, calls: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         return self.scaler.unscale(self._in_blocks(self._standardised, calls, rows))
@@ -235,14 +290,17 @@ class Fitted:
         return 4 * (config.micro_batch_size or config.batch_size)
 
     def save(self, folder: str | Path) -> None:
-        """Write ``config.json``, ``history.csv`` and ``model.safetensors`` into ``folder``.
+        """Write the model into a folder, as Hugging Face has them.
+
+        The files are ``config.json``, ``model.safetensors``, ``history.csv`` and ``README.md``,
+        the model card, which is made anew.
 
         Raises
         ------
         StorageError
             If the folder cannot be written.
         """
-        settings = {
+        settings: dict[str, Any] = {
             "model": self.config.model_dump(mode="json"),
             "train": self.train_config.model_dump(mode="json"),
             "trait_names": self.trait_names,
@@ -253,7 +311,17 @@ class Fitted:
             "split_digest": self.split_digest,
             "n_networks": 0 if isinstance(self.predictor, Estimator) else len(self.predictor),
         }
-        write_model(Path(folder), settings=settings, arrays=self._arrays(), history=self.history)
+        for name in ("data", "scores"):
+            facts: DataFacts | TestScores | None = getattr(self, name)
+            if facts is not None:
+                settings[name] = facts.model_dump(mode="json")
+        write_model(
+            Path(folder),
+            settings=settings,
+            arrays=self._arrays(),
+            history=self.history,
+            card=model_card(self),
+        )
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         arrays = {f"encoder.{name}": array for name, array in self.encoder.state().items()}
@@ -269,78 +337,11 @@ class Fitted:
         return arrays
 
 
-def load_model(folder: str | Path) -> Fitted:
-    """Load what `Fitted.save` wrote; its predictions are the same to the last bit.
-
-    Raises
-    ------
-    StorageError
-        If there is no model in ``folder``, or its files do not belong together.
-    """
-    folder = Path(folder)
-    settings, arrays, history = read_model(folder)
-    try:
-        return _restore(settings, arrays, history)
-    except CrosstraitError:
-        raise
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise StorageError(f"{folder} holds no readable model: {error!r}") from None
-
-
-def _restore(
-    settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], history: pd.DataFrame
-) -> Fitted:
-    encoder = GenotypeEncoder.from_state(_under("encoder.", arrays))
-    config = parse_model(settings["model"], where=CONFIG)
-    names = tuple(settings["trait_names"])
-    sizes: dict[str, Any] = {
-        "n_loci": len(encoder.columns),
-        "n_traits": len(names),
-        "one_a_trait": settings["train"].get("scope") == "single",
-    }
-    predictor: Estimator | tuple[nn.Module, ...]
-    with torch.random.fork_rng(devices=[]):
-        if settings["n_networks"]:
-            networks = []
-            for i in range(settings["n_networks"]):
-                network = build_for(config, **sizes)
-                assert isinstance(network, nn.Module)
-                own = _under(f"model.{i}.", arrays)
-                network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in own.items()})
-                networks.append(network.eval())
-            predictor = tuple(networks)
-        else:
-            estimator = build_for(config, **sizes)
-            assert isinstance(estimator, Estimator)
-            estimator.load_state(_under("model.", arrays))
-            predictor = estimator
-    errors = _under("errors.", arrays)
-    return Fitted(
-        config=config,
-        errors=ErrorQuantiles.from_state(errors) if errors else None,
-        train_config=TrainConfig.parse(settings["train"], where=CONFIG),
-        encoder=encoder,
-        scaler=TraitScaler.from_state(_under("scaler.", arrays)),
-        trait_names=names,
-        seed=settings["seed"],
-        predictor=predictor,
-        history=history,
-        metrics={k: np.nan if v is None else v for k, v in settings["metrics"].items()},
-        train_seconds=settings["train_seconds"],
-        panel_digest=settings["panel_digest"],
-        split_digest=settings["split_digest"],
-    )
-
-
 def _genotypes(dosage: ArrayLike) -> NDArray[Any]:
     calls = np.asarray(dosage)
     if calls.ndim != 2:
         raise DataError(f"dosage must be (samples, loci); got shape {calls.shape}")
     return calls
-
-
-def _under(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _json(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The three files of a saved model: settings as JSON, history as CSV, arrays as safetensors."""
+"""The files of a saved model: settings as JSON, history as CSV, arrays as safetensors, a card."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from crosstrait.errors import StorageError
 
 FORMAT = 1
 CONFIG, WEIGHTS, HISTORY = "config.json", "model.safetensors", "history.csv"
+CARD = "README.md"
+"""For people, who may edit it: nothing is read from it."""
 
 # The columns of history.csv and what they hold.
 HISTORY_COLUMNS: Mapping[str, type] = {
@@ -51,6 +53,7 @@ def write_model(
     settings: Mapping[str, Any],
     arrays: Mapping[str, NDArray[Any]],
     history: pd.DataFrame,
+    card: str,
 ) -> None:
     """Write the files of a model, each whole or not at all, the settings last.
 
@@ -67,6 +70,7 @@ def write_model(
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / WEIGHTS, weights)
         _write(folder / HISTORY, history.to_csv(index=False).encode())
+        _write(folder / CARD, card.encode())
         _write(folder / CONFIG, text.encode())
     except OSError as error:
         raise StorageError(
@@ -103,7 +107,7 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]], p
         raise StorageError(f"there is no saved model in {folder}: no {error.filename}") from None
     except StorageError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise StorageError(f"{folder} holds no readable model: {error}") from None
 
 
