@@ -9,6 +9,7 @@ from griffe import Extension, Object
 
 _FORMULA = re.compile(r":math:`(?P<latex>[^`]+)`")
 _ROLE = re.compile(r":(?:class|func|meth|mod|attr):`~?(?P<name>[^`]+)`")
+_JOINT = re.compile(r"^(?P<names>\w+(?:, \w+)+)\n(?P<text>(?: +\S.*\n?|\n(?= ))+)", re.MULTILINE)
 _LITERAL = re.compile(r"::$", re.MULTILINE)
 
 
@@ -21,4 +22,11 @@ class RestructuredText(Extension):
             return
         text = _FORMULA.sub(lambda match: rf"\({match['latex']}\)", obj.docstring.value)
         text = _ROLE.sub(r"`\g<name>`", text)
-        obj.docstring.value = _LITERAL.sub(":", text)
+        obj.docstring.value = _JOINT.sub(_one_by_one, _LITERAL.sub(":", text))
+
+
+def _one_by_one(match: re.Match[str]) -> str:
+    """Give each of several parameters its own entry, and so its own type and default."""
+    text = match["text"].rstrip("\n")
+    entries = [f"{name}\n{text}\n" for name in match["names"].split(", ")]
+    return "".join(entries) + match["text"][len(text) + 1 :]

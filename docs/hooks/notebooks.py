@@ -9,6 +9,7 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 
+_TABLE_STYLE = re.compile(r"<style scoped>.*?</style>", re.DOTALL)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\.ipynb\)")
 
 
@@ -21,6 +22,7 @@ def on_files(files: Files, *, config: Any, **_: Any) -> None:
         text, resources = MarkdownExporter().from_filename(
             str(notebook), resources={"output_files_dir": pictures}
         )
+        text = _TABLE_STYLE.sub("", text).replace('<table border="1" class="dataframe">', "<table>")
         files.append(File.generated(config, page.as_posix(), content=text))
         for name, data in resources["outputs"].items():
             files.append(File.generated(config, (page.parent / name).as_posix(), content=data))
