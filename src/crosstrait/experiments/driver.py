@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import check_optuna
-from crosstrait.experiments.storage import make_folder, storage_errors
+from crosstrait.experiments.storage import make_folder, write_text
 from crosstrait.experiments.tuning import tune_runs
 from crosstrait.experiments.watch import Watch
 from crosstrait.panel.schema import Panel
@@ -177,11 +176,9 @@ def write_splits(splits: Sequence[Split], *, folder: Path) -> None:
     """Write the manifests of an experiment, one a fold."""
     make_folder(folder)
     for fold, split in enumerate(splits):
-        path = folder / f"fold-{fold}.json"
-        beside = folder / f".{path.name}.{os.getpid()}"
-        with storage_errors(path):
-            split.save(beside)
-            beside.replace(path)
+        path, text = folder / f"fold-{fold}.json", split.as_json()
+        if not (path.is_file() and path.read_text(encoding="utf-8") == text):
+            write_text(path, text)
 
 
 def draw_splits(experiment: Experiment, panel: Panel) -> tuple[Split, ...]:

@@ -125,6 +125,10 @@ class Split:
 
     def save(self, path: Path) -> None:
         """Write the manifest as JSON."""
+        path.write_text(self.as_json(), encoding="utf-8")
+
+    def as_json(self) -> str:
+        """Return the manifest as `save` writes it."""
         content = {
             "scheme": self.scheme,
             "fold": self.fold,
@@ -135,7 +139,7 @@ class Split:
             "test": self.test,
             **{name: dict(getattr(self, name)) for name in _CELLS if getattr(self, name)},
         }
-        path.write_text(json.dumps(content, indent=1) + "\n")
+        return json.dumps(content, indent=1) + "\n"
 
     @classmethod
     def load(cls, path: Path) -> Split:
