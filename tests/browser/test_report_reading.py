@@ -10,6 +10,7 @@ from playwright.sync_api import Browser
 from support.browser import DESKTOP, PHONE, visit
 
 SECTIONS = [
+    "Can it be believed?",
     "Leaderboard",
     "Accuracy by trait",
     "Does learning across traits help?",

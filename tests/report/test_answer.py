@@ -48,9 +48,41 @@ def test_a_lead_that_may_be_zero_is_no_clear_win() -> None:
         comparison=differences(("trees", "ridge", 0.01, -0.002, 0.02)),
     )
     assert not answer.is_clear
-    assert answer.sentence.startswith("trees scores highest, but not surely best")
+    assert answer.sentence.startswith("trees scores highest, but not surely higher than ridge: ")
     assert "the runner-up and linear baseline ridge" in answer.sentence
-    assert answer.sentence.count("ridge") == 2
+
+
+def test_every_model_that_cannot_be_told_from_the_best_is_named() -> None:
+    answer = find_answer(
+        board(("gp", 0.42, 9.0), ("trees", 0.41, 9.0), ("lasso", 0.40, 1.0), ("ridge", 0.3, 0.4)),
+        comparison=differences(
+            ("gp", "trees", 0.01, 0.001, 0.019),
+            ("gp", "lasso", 0.02, -0.003, 0.041),
+            ("gp", "ridge", 0.12, 0.1, 0.14),
+        ),
+    )
+    assert answer.ties == ("lasso",)
+    assert not answer.is_clear
+    assert "not surely higher than lasso: " in answer.sentence
+
+
+def test_a_small_difference_is_not_rounded_to_nothing() -> None:
+    answer = find_answer(
+        board(("stack", 0.809, 9.0), ("residual", 0.808, 9.0)),
+        comparison=differences(("stack", "residual", 0.0005, -0.0001, 0.0013)),
+    )
+    text = answer.sentence.replace("\xa0", " ")
+    assert (
+        "0.0005 above the runner-up residual (95 % interval \N{MINUS SIGN}0.0001 to 0.0013)" in text
+    )
+
+
+def test_equal_models_are_level() -> None:
+    answer = find_answer(
+        board(("a", 0.3, 9.0), ("b", 0.3, 9.0)),
+        comparison=differences(("a", "b", 0.0001, -0.007, 0.006)),
+    )
+    assert "level with the runner-up b" in answer.sentence
 
 
 def test_the_baseline_itself_may_win() -> None:

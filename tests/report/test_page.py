@@ -68,6 +68,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Reader]:
 def test_a_usual_run_has_every_section(usual: tuple[str, Reader]) -> None:
     _, read = usual
     assert [text for level, text in read.headings if level == 2] == [
+        "Can it be believed?",
         "Leaderboard",
         "Accuracy by trait",
         "Accuracy against cost",
@@ -112,7 +113,7 @@ def test_ids_are_unique_and_every_reference_within_the_page_is_met(
 
 def test_every_figure_has_a_name_and_every_table_its_headings(usual: tuple[str, Reader]) -> None:
     _, read = usual
-    figures = [found for tag, found in read.tags if tag == "svg"]
+    figures = [found for tag, found in read.tags if tag == "svg" and not found.get("aria-hidden")]
     assert figures
     assert all(found.get("role") == "img" for found in figures)
     assert all(found.get("aria-labelledby") or found.get("aria-label") for found in figures)
@@ -138,12 +139,16 @@ def test_a_leaderboard_alone_gives_a_page_of_its_sections_only(tmp_path: Path) -
     (tmp_path / "leaderboard.csv").write_text((tmp_path / "whole/leaderboard.csv").read_text())
     _, read = page(tmp_path)
     assert [text for level, text in read.headings if level == 2] == [
+        "Can it be believed?",
         "Leaderboard",
         "Accuracy by trait",
         "Accuracy against cost",
     ]
     links = [found["href"] for tag, found in read.tags if tag == "a"]
-    assert links == ["#main", "#leaderboard", "#traits", "#cost"]
+    assert links == [
+        *("#main", "#belief", "#leaderboard", "#traits", "#cost"),  # the sections
+        "#leaderboard",  # more on a reason
+    ]
 
 
 def test_one_model_on_one_whole_trait_has_a_page(tmp_path: Path) -> None:

@@ -9,7 +9,16 @@ import pandas as pd
 
 from crosstrait.evaluation.comparison import ComparisonRow, difference_rows
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
-from crosstrait.report.numbers import count, duration, fixed, interval_text, times
+from crosstrait.report.numbers import (
+    MINUS,
+    count,
+    digits_of,
+    duration,
+    fixed,
+    interval_text,
+    listed,
+    times,
+)
 
 BASELINE = "ridge"
 """The model that every other must beat to be worth its cost."""
@@ -25,6 +34,8 @@ class Answer:
         Mean R2 rows of the best model, the next, and ridge; None where there is none.
     over_runner_up, over_baseline
         The best model's paired differences to them.
+    ties
+        Ranked models whose difference to the best may be zero, by its 95 % interval.
     traits
         The traits that the mean is over.
     """
@@ -34,16 +45,22 @@ class Answer:
     baseline: LeaderboardRow | None
     over_runner_up: ComparisonRow | None
     over_baseline: ComparisonRow | None
+    ties: tuple[str, ...]
     traits: tuple[str, ...]
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval of the lead over the runner-up lies above zero."""
-        return self.over_runner_up is not None and self.over_runner_up.ci_low > 0
+        """Whether the interval of the lead over every other model lies above zero."""
+        return self.over_runner_up is not None and not self.ties
 
     @property
     def sentence(self) -> str:
         """The sentence."""
+        return self.verdict + self.evidence
+
+    @property
+    def verdict(self) -> str:
+        """Its beginning: which model, and how accurate it is."""
         best = self.best
         if best is None:
             return "No model has a score over all traits, so none can be called the best."
@@ -53,19 +70,32 @@ class Answer:
             if len(self.traits) == 1
             else f"mean R² {r2} over {count(len(self.traits))} traits"
         )
-        verdict = "predicts best" if self.is_clear else "scores highest, but not surely best"
-        parts = [f"{best.model} {verdict if self.runner_up else 'is alone'}: {reach}"]
+        if self.runner_up is None:
+            place = "is alone"
+        elif self.is_clear:
+            place = "predicts best"
+        else:
+            others = self.ties or (self.runner_up.model,)
+            place = f"scores highest, but not surely higher than {listed(others, joint='or')}"
+        return f"{best.model} {place}: {reach}"
+
+    @property
+    def evidence(self) -> str:
+        """Its end: by how much, how sure, at what cost."""
+        best = self.best
+        if best is None:
+            return ""
+        text = ""
         runner_up, baseline = self.over_runner_up, self.over_baseline
         if runner_up:
             only = baseline is not None and baseline.other == runner_up.other
             role = "the runner-up and linear baseline" if only else "the runner-up"
-            lead = f", {_lead(runner_up, f'{role} {runner_up.other}')}"
+            text += f", {_lead(runner_up, f'{role} {runner_up.other}')}"
             if baseline and not only:
-                lead += f" and {_lead(baseline, f'the linear baseline {baseline.other}')}"
-            parts.append(lead)
+                text += f" and {_lead(baseline, f'the linear baseline {baseline.other}')}"
         if math.isfinite(best.train_seconds):
-            parts.append(f", at {duration(best.train_seconds)} a training{self._cost_ratio()}")
-        return "".join(parts) + "."
+            text += f", at {duration(best.train_seconds)} a training{self._cost_ratio()}"
+        return f"{text}."
 
     def _cost_ratio(self) -> str:
         base, best = self.baseline, self.best
@@ -89,6 +119,11 @@ def find_answer(leaderboard: pd.DataFrame, *, comparison: pd.DataFrame) -> Answe
         baseline=baseline,
         over_runner_up=_over(comparison, best, runner_up),
         over_baseline=_over(comparison, best, baseline),
+        ties=tuple(
+            row.model
+            for row in ranked[1:]
+            if (lead := _over(comparison, best, row)) and lead.ci_low <= 0
+        ),
         traits=tuple(dict.fromkeys(row.trait for row in rows if row.trait != MEAN)),
     )
 
@@ -103,5 +138,8 @@ def _over(
 
 
 def _lead(row: ComparisonRow, whom: str) -> str:
-    interval = interval_text(row.ci_low, row.ci_high)
-    return f"{fixed(row.difference)} above {whom} (95\u00a0% interval {interval})"
+    digits = digits_of(row.ci_low, row.ci_high)
+    interval = interval_text(row.ci_low, row.ci_high, digits=digits)
+    lead = fixed(row.difference, digits=digits)
+    above = "level with" if float(lead.replace(MINUS, "-")) == 0 else f"{lead} above"
+    return f"{above} {whom} (95\u00a0% interval {interval})"

@@ -26,9 +26,14 @@ def render_template(name: str, *, page: Mapping[str, Any]) -> str:
         "share": numbers.share,
         "count": numbers.count,
         "duration": numbers.duration,
+        "spaced": numbers.spaced,
         "significant": numbers.significant,
         "sortable": lambda value: repr(float(value)) if math.isfinite(value) else "",
         "is_number": math.isfinite,
     }
-    environment.globals |= {"interval": numbers.interval_text, "nan": math.nan}
+    environment.globals |= {
+        "interval": numbers.interval_text,
+        "digits_of": numbers.digits_of,
+        "nan": math.nan,
+    }
     return environment.get_template(name).render(page=page)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 MINUS = "\u2212"
 PLUS_MINUS = "\u00b1"
@@ -57,6 +59,31 @@ def interval_text(low: float, high: float, *, digits: int = 3, sign: bool = Fals
     return f"{fixed(low, digits=digits, sign=sign)} to {fixed(high, digits=digits, sign=sign)}"
 
 
+def digits_of(low: float, high: float) -> int:
+    """Return how many decimals a difference needs so that its interval is not rounded away.
+
+    Examples
+    --------
+    >>> digits_of(0.004, 0.016), digits_of(-0.0001, 0.0014)
+    (3, 4)
+    """
+    return 4 if high - low < 0.003 else 3
+
+
+def listed(names: Sequence[str], *, most: int = 3, joint: str = "and") -> str:
+    """Return names as a sentence has them, the last of many counted.
+
+    Examples
+    --------
+    >>> listed(["gp"]), listed(["gp", "trees"], joint="or"), listed(["a", "b", "c", "d", "e"])
+    ('gp', 'gp or trees', 'a, b and 3 more')
+    """
+    shown = list(names) if len(names) <= most else list(names[: most - 1])
+    if len(shown) < len(names):
+        return f"{', '.join(shown)} {joint} {len(names) - len(shown)} more"
+    return f" {joint} ".join(part for part in (", ".join(shown[:-1]), shown[-1]) if part)
+
+
 def share(value: float) -> str:
     """Return a fraction as a percentage.
 
@@ -88,6 +115,17 @@ def count(value: float) -> str:
     True
     """
     return f"{int(value):,}".replace(",", THIN)
+
+
+def spaced(text: str) -> str:
+    """Return a sentence with its thousands written as `count` does.
+
+    Examples
+    --------
+    >>> spaced("43,946 of 46,368 cells, 3,4") == f"43{THIN}946 of 46{THIN}368 cells, 3,4"
+    True
+    """
+    return re.sub(r"(?<=\d),(?=\d{3}\b)", THIN, text)
 
 
 def duration(seconds: float) -> str:

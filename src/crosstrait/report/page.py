@@ -16,13 +16,16 @@ from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_
 from crosstrait.experiments.storage import write_text
 from crosstrait.report import numbers, plates
 from crosstrait.report.answer import find_answer
+from crosstrait.report.belief import reasons, unfinished
 from crosstrait.report.calibration import (
+    Coverage,
     calibration_plate,
     coverages,
     noise_lines,
 )
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.html import render_template
+from crosstrait.report.leads import bargain_text, wins_text
 from crosstrait.report.reference import beside_published
 from crosstrait.report.scopes import gains, scope_plate
 from crosstrait.report.standings import Standing, standings
@@ -90,7 +93,17 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "title": _title(experiment),
         "version": __version__,
         "answer": answer,
-        "headline": answer.sentence if lines else _unscored(folder),
+        "unscored": "" if lines else _unscored(folder),
+        "reasons": reasons(
+            answer,
+            comparison=folder.comparison,
+            calibration=folder.calibration,
+            runs=folder.runs,
+            experiment=experiment,
+        ),
+        "wins": wins_text(rows),
+        "bargain": bargain_text(lines),
+        "unfinished": unfinished(folder.runs),
         "standings": lines,
         "axis": _axis(lines),
         "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
@@ -102,7 +115,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "published": beside_published(leaderboard),
         "figures": figures,
         "gains": gains(folder.single_vs_multi),
-        "coverages": coverages(folder.calibration),
+        "coverages": _in_order(coverages(folder.calibration), lines),
         "noise": noise_lines(folder.noise, leaderboard=leaderboard),
         "noise_sources": list(dict.fromkeys(folder.noise["source"])),
         "runs": folder.runs,
@@ -147,6 +160,11 @@ def _n_missing_cells(panel: Mapping[str, Any]) -> int | None:
 def _in_panel_order(traits: list[str], experiment: Mapping[str, Any]) -> list[str]:
     names = list(experiment.get("panel", {}).get("trait_names", traits))
     return sorted(traits, key=lambda trait: names.index(trait) if trait in names else len(names))
+
+
+def _in_order(found: list[Coverage], lines: list[Standing]) -> list[Coverage]:
+    place = {line.model: k for k, line in enumerate(lines)}
+    return sorted(found, key=lambda one: place.get(one.model, len(place)))
 
 
 def _axis(lines: list[Standing]) -> tuple[float, float] | None:

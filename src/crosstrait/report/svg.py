@@ -17,6 +17,7 @@ from crosstrait.report.style import (
     ORANGE,
     PAPER,
     SKY,
+    WINE,
     YELLOW,
     figure_style,
 )
@@ -37,6 +38,7 @@ THEMED = {
     ORANGE: "var(--orange)",
     SKY: "var(--sky)",
     YELLOW: "var(--yellow)",
+    WINE: "var(--wine)",
 }
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
 

@@ -1,0 +1,44 @@
+"""The sentences that open sections: what a figure says, in its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
+from crosstrait.report.numbers import count, duration, fixed
+from crosstrait.report.standings import Standing
+
+
+def wins_text(rows: Sequence[LeaderboardRow]) -> str:
+    """Return which models have the highest R2 on how many traits; "" for one model or trait."""
+    best: dict[str, LeaderboardRow] = {}
+    for row in rows:
+        known = row.trait != MEAN and math.isfinite(row.mean)
+        if known and (row.trait not in best or row.mean > best[row.trait].mean):
+            best[row.trait] = row
+    if len(best) < 2 or len({row.model for row in rows}) < 2:
+        return ""
+    (first, most), *others = Counter(row.model for row in best.values()).most_common()
+    text = f"{first} has the highest R² on {count(most)} of {count(len(best))} traits"
+    if others:
+        text += f"; {', '.join(f'{model} on {n}' for model, n in others)}"
+    return f"{text}."
+
+
+def bargain_text(lines: Sequence[Standing]) -> str:
+    """Return what the best cheaper model gives up, and what it saves; "" where none is cheaper."""
+    ranked = [line for line in lines if line.rank and line.train_seconds > 0]
+    if not ranked or ranked[0].rank != 1:
+        return ""
+    best = ranked[0]
+    cheaper = [line for line in ranked[1:] if line.train_seconds < best.train_seconds]
+    if not cheaper:
+        return f"{best.model} is the best and the cheapest." if len(ranked) > 1 else ""
+    other = max(cheaper, key=lambda line: line.r2)
+    return (
+        f"The best of the cheaper models, {other.model}, has {fixed(best.r2 - other.r2)} less R² "
+        f"than {best.model}, and takes {duration(other.train_seconds)} instead of "
+        f"{duration(best.train_seconds)}."
+    )

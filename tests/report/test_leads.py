@@ -1,0 +1,48 @@
+"""What opens a section."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from crosstrait.evaluation.leaderboard import LeaderboardRow
+from crosstrait.report.folder import RunFolder
+from crosstrait.report.leads import bargain_text, wins_text
+from crosstrait.report.standings import standings
+from support.run_folder import write_run_folder
+
+
+def row(model: str, trait: str, r2: float) -> LeaderboardRow:
+    return LeaderboardRow(model, trait, "r2", r2, 0.0, r2, r2, 1, 10, 1.0)
+
+
+def test_traits_are_counted_by_their_best_model() -> None:
+    rows = [row("gp", "a", 0.5), row("gp", "b", 0.5), row("gp", "c", 0.5), row("gp", "mean", 0.5)]
+    rows += [row("trees", "a", 0.4), row("trees", "b", 0.6), row("trees", "c", math.nan)]
+    assert wins_text(rows) == "gp has the highest R² on 2 of 3 traits; trees on 1."
+    assert wins_text([line for line in rows if line.model == "gp"]) == ""
+    assert wins_text([line for line in rows if line.trait == "a"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "text"),
+    [
+        (
+            {"ridge": 0.3, "trees": 0.4, "transformer": 0.5},
+            "The best of the cheaper models, trees, has 0.",
+        ),
+        ({"ridge": 0.6, "trees": 0.4}, "ridge is the best and the cheapest."),
+        ({"ridge": 0.6}, ""),
+    ],
+)
+def test_a_cheaper_model_is_named_with_what_it_gives_up(
+    tmp_path: Path, accuracy: dict[str, float], text: str
+) -> None:
+    read = RunFolder.read(write_run_folder(tmp_path, accuracy=accuracy, resamples=20))
+    said = bargain_text(standings(read.leaderboard, comparison=read.comparison))
+    assert said.startswith(text)
+    assert bool(said) == bool(text)
+    if "transformer" in accuracy:
+        assert said.replace("\xa0", " ").endswith("and takes 9.0 s instead of 12 min.")
