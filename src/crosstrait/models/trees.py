@@ -13,6 +13,7 @@ from pydantic import Field
 
 from crosstrait.errors import SettingsError
 from crosstrait.models.base import Array, Estimator, ModelConfig
+from crosstrait.models.booster_text import check_booster, trees_alone
 from crosstrait.models.search_space import Real, SearchSpace, Whole
 
 # Below this many cells a tree is too little work for several threads: traits share them instead.
@@ -169,7 +170,8 @@ class TreesEstimator(Estimator):
             X[held_out], num_iteration=rounds, num_threads=n_threads
         )
         everything = lightgbm.Dataset(X, y, params=parameters)
-        return lightgbm.train(parameters, everything, rounds).model_to_string(), rounds, error
+        text = lightgbm.train(parameters, everything, rounds).model_to_string()
+        return trees_alone(text), rounds, error
 
     def predict(self, X: Array) -> NDArray[np.float64]:
         """Return predictions (n, T) for coded genotypes (n, L)."""
@@ -193,4 +195,7 @@ class TreesEstimator(Estimator):
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore what ``state`` returned."""
         self.mean, self.rounds = state["mean"], state["rounds"]
-        self.boosters = [state[f"booster_{t}"].tobytes().decode() for t in range(len(self.mean))]
+        texts = [state[f"booster_{t}"].tobytes().decode("ascii") for t in range(len(self.mean))]
+        self.boosters = [trees_alone(text) if text else "" for text in texts]
+        for text in filter(None, self.boosters):
+            check_booster(text)

@@ -67,7 +67,7 @@ def _front_matter(fitted: Fitted) -> Iterator[str]:
             yield from (
                 f"    - type: {kind}",
                 f"      name: {_yaml(name)}",
-                f"      value: {value}",
+                f"      value: {value:.4f}",
             )
     yield "---"
 
@@ -97,11 +97,14 @@ def _traits(fitted: Fitted) -> Iterator[str]:
 def _data(fitted: Fitted) -> Iterator[str]:
     encoder, data = fitted.encoder, fitted.data
     if data is not None:
+        watched = (
+            " (they chose the epoch)" if len(fitted.history) else " (it learned from them too)"
+        )
+        watched = watched if data.n_validation else ""
         yield f"- Source: {_cell(data.source)}; {data.n_samples:,} samples, {data.n_loci:,} loci."
         yield (
-            f"- Learned from {data.n_train:,} training samples and {data.n_validation:,} "
-            f"validation samples; {data.n_test:,} test samples were kept apart (split "
-            f"`{data.scheme}`, fold {data.fold})."
+            f"- Split `{data.scheme}`, fold {data.fold}: {data.n_train:,} samples trained, "
+            f"{data.n_validation:,} validated{watched}, {data.n_test:,} were kept for the test."
         )
         if data.prune_r is not None:
             yield (
