@@ -15,6 +15,7 @@ LANGUAGES = {"python", "sh", "output", "toml", "csv", "text", "json", "bibtex"}
 # What no machine of this size can show in seconds: page -> reasons, in their order.
 NOT_RUN: dict[str, list[str]] = {
     "docs/ablation.md": ["16 networks take minutes"] * 2,
+    "docs/figures.md": ["it needs the article's trainings"],
     "docs/index.md": ["they build an environment and train for minutes"],
     "docs/quick-start.md": ["it installs packages"],
     "docs/reproduce.md": [
