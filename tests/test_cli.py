@@ -27,6 +27,7 @@ COMMANDS = [
     "run",
     "predict",
     "report",
+    "figure",
 ]
 
 
@@ -97,6 +98,8 @@ def test_every_option_of_every_command_is_described(
         (["inspect", "no/such.zarr"], "no/such.zarr"),
         (["import", "no_such.csv", "--out", "p.zarr"], "no_such.csv"),
         (["report", "no_such_folder"], "no_such_folder"),
+        (["figure", "scroes", "x"], "did you mean 'scores'?"),
+        (["figure", "scores", "no_such_folder"], "no_such_folder"),
         (["predict", "no_such_run", "x.csv", "--out", "y.csv"], "no_such_run"),
         (["run", "no_such.toml"], "no_such.toml: No such file or directory"),
     ],

@@ -17,7 +17,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from crosstrait import __version__
-from crosstrait.commands import data, experiments, models
+from crosstrait.commands import data, experiments, figures, models
 from crosstrait.commands.output import note
 from crosstrait.errors import CrosstraitError
 from crosstrait.experiments.interrupt import Interrupted, stopping_on_signals
@@ -37,6 +37,7 @@ app.command(data.simulate)
 app.command(experiments.run)
 app.command(experiments.runs)
 app.command(experiments.report)
+app.command(figures.figure)
 app.command(models.predict)
 app.command(models.import_checkpoint)
 

@@ -32,18 +32,20 @@ def test_predicted_runs_along_x_and_observed_along_y() -> None:
 def test_holes_are_opaque_and_the_fullest_come_first() -> None:
     measured = np.array([[True, False], [True, True], [False, False]])
     figure = missing_map(measured, traits=["a", "b"])
-    top, axes = figure.axes
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
-    np.testing.assert_allclose([bar.get_height() for bar in top.patches], [100 / 3, 200 / 3])
+    axes, side = figure.axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+    np.testing.assert_allclose([bar.get_width() for bar in side.patches], [100 / 3, 200 / 3])
     opacity = axes.images[0].get_array()[..., 3]
-    assert opacity.tolist() == [[0, 0], [0, 1], [1, 1]]
+    assert opacity.tolist() == [[0, 0, 1], [0, 1, 1]]
+    low, high = axes.get_ylim()
+    assert low > high  # the fullest trait is on top, though a picture's rows run upwards
 
 
 def test_a_large_panel_stays_a_small_picture() -> None:
     measured = np.random.default_rng(0).random((99_950, 18)) > 0.1
-    picture = missing_map(measured, traits=[f"t{j}" for j in range(18)]).axes[1].images[0]
+    picture = missing_map(measured, traits=[f"t{j}" for j in range(18)]).axes[0].images[0]
     opacity = picture.get_array()[..., 3]
-    assert opacity.shape == (400, 18)
+    assert opacity.shape == (18, 400)
     assert abs(opacity.mean() - 0.1) < 0.01
 
 

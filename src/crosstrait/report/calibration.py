@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,8 +12,8 @@ from matplotlib.figure import Figure
 from crosstrait.evaluation.ceiling import STANDARD_ERRORS
 from crosstrait.evaluation.leaderboard import MEAN
 from crosstrait.report.numbers import MINUS, fixed, share
-from crosstrait.report.plates import Plate, make_plate
-from crosstrait.report.style import INK, MUTED, figure_style, light_grid, new_figure
+from crosstrait.report.plates import Plate
+from crosstrait.report.style import FONT_POINTS, INK, MUTED, figure_style, light_grid, new_figure
 from crosstrait.report.svg import TIP
 
 
@@ -66,8 +67,13 @@ def calibration_plate(table: pd.DataFrame, *, colours: Mapping[str, str]) -> Pla
         "should, a panel a level: a line is the mean over traits, each dot a trait. Right of "
         "zero intervals are wider than they need to be, left of it they promise too much."
     )
-    figure = coverage_errors(table, colours=colours)
-    return make_plate(figure, "calibration", "Coverage of predictive intervals", caption)
+    return Plate(
+        name="calibration",
+        title="Coverage of predictive intervals",
+        caption=caption,
+        width_mm=180,
+        draw=partial(coverage_errors, table, colours=colours),
+    )
 
 
 def coverage_errors(
@@ -77,16 +83,19 @@ def coverage_errors(
     models = list(dict.fromkeys(table["model"]))
     levels = sorted(table["level"].unique())
     with figure_style():
-        figure = new_figure(width_mm=width_mm, height_mm=20 + 6.5 * len(models))
-        grid = figure.subplots(1, len(levels), squeeze=False, sharex=True, sharey=True)[0]
+        beside = width_mm >= 45 * len(levels)
+        rows, columns = (1, len(levels)) if beside else (len(levels), 1)
+        height = rows * (10 + 6.5 * len(models) * (1 if beside else 0.75)) + 10
+        figure = new_figure(width_mm=width_mm, height_mm=height)
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, level in zip(grid, levels, strict=True):
             light_grid(axes, axis="x")
             axes.axvline(0, color=INK, linewidth=0.8)
             axes.set_title(f"{level:.0%} intervals", loc="left", fontweight="bold")
             for y, model in enumerate(models):
-                rows = table[(table["model"] == model) & (table["level"] == level)]
+                own = table[(table["model"] == model) & (table["level"] == level)]
                 colour = colours.get(model, INK)
-                for trait, coverage in zip(rows["trait"], rows["coverage"], strict=True):
+                for trait, coverage in zip(own["trait"], own["coverage"], strict=True):
                     is_mean = trait == MEAN
                     (point,) = axes.plot(
                         [100 * (coverage - level)],
@@ -100,11 +109,11 @@ def coverage_errors(
                     point.set_gid(f"{TIP}{model}, {trait}: {share(coverage)}")
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
-            axes.set_xlabel(f"coverage {MINUS} level (points)")
         grid[0].set_yticks([-y for y in range(len(models))], models)
         grid[0].set_ylim(-len(models) + 0.4, 0.6)
         for axes in grid:
             axes.axvspan(-3, 3, color=MUTED, alpha=0.08, linewidth=0)
+        figure.supxlabel(f"coverage {MINUS} level (percentage points)", fontsize=FONT_POINTS)
     return figure
 
 

@@ -13,7 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from crosstrait.report.numbers import fixed
-from crosstrait.report.style import INK, figure_style, light_grid, model_colours, new_figure
+from crosstrait.report.style import (
+    FONT_POINTS,
+    INK,
+    PAGE_HEIGHT_MM,
+    figure_style,
+    light_grid,
+    model_colours,
+    new_figure,
+)
 from crosstrait.report.svg import TIP
 
 _MOST_CURVES = 12
@@ -37,10 +45,11 @@ def learning_curves(
     """
     models = list(histories)
     colours = colours or model_colours(models)
-    columns = min(3, len(models))
+    columns = max(1, min(3, len(models), int(width_mm // 50)))
     n_rows = math.ceil(len(models) / columns)
+    row_mm = max(36.0, min(48.0, (PAGE_HEIGHT_MM - 6) / n_rows))
     with figure_style():
-        figure = new_figure(width_mm=min(width_mm, columns * 92), height_mm=6 + 48 * n_rows)
+        figure = new_figure(width_mm=width_mm, height_mm=6 + row_mm * n_rows)
         grid = figure.subplots(n_rows, columns, squeeze=False).ravel()
         for axes in grid[len(models) :]:
             axes.set_visible(False)
@@ -49,7 +58,7 @@ def learning_curves(
             axes.set_title(model, loc="left", fontweight="bold")
             axes.set_xlabel("Epoch")
             light_grid(axes, axis="y")
-        grid[0].set_ylabel("Loss (standardised MSE)")
+        figure.supylabel("Loss (standardised MSE)", fontsize=FONT_POINTS)
         handles = [
             grid[0].plot([], [], color=INK, linewidth=1.4, label="validation")[0],
             grid[0].plot([], [], color=INK, linewidth=1.0, dashes=(3, 2), label="training")[0],

@@ -1,12 +1,13 @@
 """Figures of scores: each function takes tables and returns a matplotlib figure.
 
-Colours follow the model, never its rank. Sizes are in millimetres; the page asks for wider
-figures than a journal's column.
+Colours follow the model, never its rank. A figure is exactly as wide as it is asked to be, in
+millimetres; its text and lines are as large at any width, so a narrow one has more rows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -19,23 +20,35 @@ from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_
 from crosstrait.report.numbers import MINUS, fixed, interval_text, spread
 from crosstrait.report.style import (
     BLUE,
+    FONT_POINTS,
     INK,
-    MM,
     MUTED,
+    PAGE_HEIGHT_MM,
     PAPER,
+    LegendShape,
     figure_style,
+    folded,
     light_grid,
     model_colours,
     new_figure,
+    text_mm,
 )
 from crosstrait.report.svg import TIP
 
 _LOWEST_R2 = -0.25
-_BAR_MM = (1.7, 7.0)
+_THICKEST_MM = 7.0
+_ROWS_MM = ((1.7, 38.0), (1.2, 30.0), (0.9, 26.0))  # thinnest bar, lowest row: the first that fits
+_LEAST_SLOT_MM = 8.0  # that a name in three lines stands under
+_ROW_MM = (50.0, 62.0)  # highest row, and that of one row alone
 
 
 def r2_by_trait(
-    leaderboard: pd.DataFrame, *, published: pd.DataFrame | None = None, width_mm: float = 180
+    leaderboard: pd.DataFrame,
+    *,
+    published: pd.DataFrame | None = None,
+    traits: Sequence[str] | None = None,
+    colours: Mapping[str, str] | None = None,
+    width_mm: float = 180,
 ) -> Figure:
     """Draw R2 by trait as grouped bars with the SD of replicates.
 
@@ -45,13 +58,17 @@ def r2_by_trait(
         The leaderboard; where no model has an SD (one replicate) the 95 % intervals are drawn.
     published
         Columns ``model, trait, r2``: marked by a line across the bar of that model and trait.
+    traits
+        Their order; where not given, the published one if some are published, otherwise by the
+        best model's R2.
+    colours
+        model -> colour, where they are not the models' own.
     width_mm
         Width; the height follows from the number of traits and models.
 
     Notes
     -----
-    Bars stop at R2 = -0.25; what lies lower is written at the bar. Traits are in the published
-    order where some are published, otherwise by the best model's R2.
+    Bars stop at R2 = -0.25; what lies lower is written at the bar.
     """
     rows = [
         row
@@ -60,23 +77,25 @@ def r2_by_trait(
     ]
     models = list(dict.fromkeys(row.model for row in rows))
     known = _published(published)
-    traits = _trait_order(rows, known)
-    every = model_colours(leaderboard["model"].unique())
-    colours = {model: every[model] for model in models}
-    inner = width_mm - 16
-    slot = len(models) + 1
-    per_row = max(1, min(len(traits), int(inner / (slot * _BAR_MM[0]))))
-    n_rows = math.ceil(len(traits) / per_row)
-    per_row = math.ceil(len(traits) / n_rows)
-    used = min(width_mm, max(90.0, 16 + per_row * slot * _BAR_MM[1]))
+    names = list(traits) if traits is not None else _trait_order(rows, known)
+    every = colours or model_colours(leaderboard["model"].unique())
+    shades = {model: every[model] for model in models}
     table = {(row.model, row.trait): row for row in rows}
+    marked = bool(set(known) & set(table))
+    slot = len(models) + 1
+    legend = LegendShape(labels=[*models, *(["published value"] if marked else [])])
+    legend_mm = legend.height_mm(width_mm)
+    per_row, row_mm = _rows_of_bars(
+        len(names), slot=slot, inner_mm=width_mm - 16, room_mm=PAGE_HEIGHT_MM - legend_mm
+    )
+    n_rows = math.ceil(len(names) / per_row)
     of_sd = any(math.isfinite(row.sd) for row in rows)
     low, high = _r2_limits(rows, of_sd=of_sd)
     with figure_style():
-        figure = new_figure(width_mm=used, height_mm=10 + n_rows * (50 if n_rows > 1 else 62))
+        figure = new_figure(width_mm=width_mm, height_mm=legend_mm + n_rows * row_mm)
         grid = figure.subplots(n_rows, 1, squeeze=False, sharey=True)[:, 0]
-        for axes, start in zip(grid, range(0, len(traits), per_row), strict=True):
-            shown = traits[start : start + per_row]
+        for axes, start in zip(grid, range(0, len(names), per_row), strict=True):
+            shown = names[start : start + per_row]
             for m, model in enumerate(models):
                 offset = (m - (len(models) - 1) / 2) / slot
                 bars = {
@@ -84,18 +103,33 @@ def r2_by_trait(
                     for place, trait in enumerate(shown)
                     if (model, trait) in table
                 }
-                _draw_bars(axes, bars, width=1 / slot, colour=colours[model], of_sd=of_sd)
+                _draw_bars(axes, bars, width=1 / slot, colour=shades[model], of_sd=of_sd)
                 for x, row in bars.items():
                     if (model, row.trait) in known:
                         _published_mark(axes, x, 1 / slot, known[model, row.trait])
-            axes.set_xlim(-0.6, per_row - 0.4)
+            # Few bars stay in the middle rather than grow fat.
+            beside = max(0.6, 0.5 * ((width_mm - 16) / (slot * _THICKEST_MM) - per_row) + 0.5)
+            axes.set_xlim(-beside, per_row - 1 + beside)
             axes.set_ylim(low, high)
             axes.set_ylabel("R²")
             light_grid(axes, axis="y")
             axes.axhline(0, color=MUTED, linewidth=0.6)
-            _trait_ticks(axes, shown, slot_mm=(used - 16) / per_row)
-        _legend(figure, colours, published=bool(set(known) & set(table)))
+            _trait_ticks(axes, shown, slot_mm=(width_mm - 16) / (per_row - 1 + 2 * beside))
+        _legend(figure, shades, published=marked, columns=legend.columns(width_mm))
     return figure
+
+
+def _rows_of_bars(
+    n_traits: int, *, slot: int, inner_mm: float, room_mm: float
+) -> tuple[int, float]:
+    """Return how many traits stand in a row, and its height: as a page has room for."""
+    for thinnest, lowest in _ROWS_MM:
+        per_row = max(1, min(n_traits, int(inner_mm / (slot * thinnest))))
+        n_rows = math.ceil(n_traits / per_row)
+        if n_rows * lowest <= room_mm:
+            break
+    height = _ROW_MM[1] if n_rows == 1 else max(lowest, min(_ROW_MM[0], room_mm / n_rows))
+    return math.ceil(n_traits / n_rows), height
 
 
 def trait_differences(
@@ -121,7 +155,7 @@ def trait_differences(
     rows = sorted(
         (row for row in found if row.trait != MEAN), key=lambda row: (-row.difference, row.trait)
     )
-    columns = 1 if len(rows) <= 24 else 2
+    columns = 1 if len(rows) <= 24 or width_mm < 120 else 2
     per_column = math.ceil(len(rows) / columns)
     with figure_style():
         figure = new_figure(width_mm=width_mm, height_mm=18 + 4.6 * per_column)
@@ -150,7 +184,7 @@ def trait_differences(
             axes.set_ylim(-per_column + 0.4, 0.6)
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
-            axes.set_xlabel(f"R² of {model} {MINUS} R² of {other}")
+        figure.supxlabel(f"R² of {model} {MINUS} R² of {other}", fontsize=FONT_POINTS)
     return figure
 
 
@@ -222,26 +256,25 @@ def _published_mark(axes: Axes, x: float, width: float, value: float) -> None:
 
 
 def _trait_ticks(axes: Axes, traits: list[str], *, slot_mm: float) -> None:
-    longest = max(len(trait) for trait in traits)
-    crowded = longest * 1.3 > slot_mm
+    points = FONT_POINTS - (1 if slot_mm > 14 else 2)
+    names = [folded(name, width_mm=slot_mm - 0.5, points=points, lines=3) for name in traits]
+    widest = max(text_mm(name, points=points) for name in traits)
+    slanted = slot_mm < _LEAST_SLOT_MM and widest > slot_mm
     axes.set_xticks(
         range(len(traits)),
-        traits,
-        rotation=35 if crowded else 0,
-        ha="right" if crowded else "center",
-        rotation_mode="anchor" if crowded else "default",
+        traits if slanted else names,
+        fontsize=points,
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
+        rotation_mode="anchor" if slanted else "default",
     )
     axes.tick_params(axis="x", length=0)
 
 
-def _legend(figure: Figure, colours: dict[str, str], *, published: bool) -> None:
+def _legend(figure: Figure, colours: dict[str, str], *, published: bool, columns: int) -> None:
     handles: list[Patch | Line2D] = [
         Patch(color=colour, label=model) for model, colour in colours.items()
     ]
     if published:
         handles.append(Line2D([], [], color=INK, linewidth=1.2, label="published value"))
-    figure.legend(
-        handles=handles,
-        loc="outside upper left",
-        ncols=max(1, int(figure.get_figwidth() / MM // 32)),
-    )
+    figure.legend(handles=handles, loc="outside upper left", ncols=columns)

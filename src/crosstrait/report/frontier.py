@@ -23,7 +23,14 @@ _TIME_TICKS = [
 ]
 
 # Right (1) or left (-1) of the point, and how far up, in order of preference.
-_PLACES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 2), (0, -2), (1, 3), (1, -3), (-1, 3), (-1, -3)]
+_SIDES = [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+_PLACES = [
+    *_SIDES,
+    *((right, up) for far in (2, 3, 5, 7, 9) for right in (0, 1, -1) for up in (far, -far)),
+]
+
+
+_LEADER = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4}
 
 
 def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
@@ -37,7 +44,7 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
     front = [row for row in rows if not any(_beats(other, row) for other in rows)]
     colours = model_colours(leaderboard["model"].unique())
     with figure_style():
-        figure = new_figure(width_mm=width_mm, height_mm=min(85, 0.62 * width_mm))
+        figure = new_figure(width_mm=width_mm, height_mm=max(60, min(85, 0.62 * width_mm)))
         axes = figure.subplots()
         axes.set_xscale("log")
         light_grid(axes, axis="y")
@@ -64,6 +71,7 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
         low, high = rows[0].train_seconds, rows[-1].train_seconds
         axes.set_xlim(low / 1.8, high * 3.5)
         ticks = [t for t in _TIME_TICKS if low / 1.8 <= t <= high * 3.5]
+        ticks = ticks[:: max(1, math.ceil(13 * len(ticks) / (width_mm - 20)))]
         axes.set_xticks(ticks, [duration(t) for t in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("Time of one training")
@@ -100,7 +108,10 @@ def _name(
             covered = sum(_area(box, other) for other in taken)
             outside = box.width * box.height - _area(box, axes.get_window_extent(renderer))
             found.append((covered + outside, place, name, box))
-        *_, best, box = min(found, key=lambda one: one[:2])
+        _, place, best, box = min(found, key=lambda one: one[:2])
+        if abs(_PLACES[place][1]) > 3:
+            end = best.xyann
+            axes.annotate("", best.xy, xytext=end, textcoords="offset points", arrowprops=_LEADER)
         for *_, name, _ in found:
             if name is not best:
                 name.remove()

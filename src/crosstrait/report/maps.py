@@ -19,7 +19,18 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from crosstrait.report.numbers import MINUS, fixed
-from crosstrait.report.style import BLUE, INK, MUTED, VERMILLION, figure_style, new_figure
+from crosstrait.report.style import (
+    BLUE,
+    INK,
+    MUTED,
+    PAGE_HEIGHT_MM,
+    VERMILLION,
+    figure_style,
+    folded,
+    light_grid,
+    new_figure,
+    text_mm,
+)
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -27,6 +38,9 @@ _BINS = 30
 _REACH = 3.5
 _TICK_LABELS = [f"{MINUS}2", "0", "2"]
 _PANEL_MM = 28.0
+_LABEL_MM = 2.1  # a line of small text
+_CELL_MM = 12.0
+_SMALLEST_MM = 17.0
 
 
 def observed_against_predicted(
@@ -50,18 +64,24 @@ def observed_against_predicted(
     """
     mine = cells[cells["model"] == model]
     by_trait = dict(iter(mine.groupby(mine["trait"].astype(str), observed=True)))
-    columns = max(1, min(len(traits), int(width_mm // _PANEL_MM)))
-    n_rows = math.ceil(len(traits) / columns)
-    width = min(width_mm, 10 + columns * (70 if len(traits) <= 3 else 44))
+    width = width_mm
+    columns = max(1, min(len(traits), int(width // _PANEL_MM)))
+    while _grid_mm(len(traits), columns, width) > PAGE_HEIGHT_MM and width / columns > _SMALLEST_MM:
+        columns += 1
     panel = (width - 10) / columns
-    height = n_rows * panel + 8
+    n_rows = math.ceil(len(traits) / columns)
+    height = _grid_mm(len(traits), columns, width)
+    names = [folded(trait, width_mm=panel - 3, points=6) for trait in traits]
+    above = 4 if not any("\n" in name for name in names) else 6.3
     with figure_style():
         figure = new_figure(width_mm=width, height_mm=height, constrained=False)
         for k, trait in enumerate(traits):
             row, column = divmod(k, columns)
             left = (10 + column * panel + 1) / width
             bottom = 1 - ((row + 1) * panel - 1) / height
-            axes = figure.add_axes((left, bottom, (panel - 2) / width, (panel - 6) / height))
+            axes = figure.add_axes(
+                (left, bottom, (panel - 2) / width, (panel - 2 - above) / height)
+            )
             samples = by_trait[trait].groupby("sample", observed=True)[["observed", "predicted"]]
             y, p = samples.mean().to_numpy().T
             centre, scale = y.mean(), y.std() or 1.0
@@ -74,13 +94,18 @@ def observed_against_predicted(
             limits = (-_REACH, _REACH)
             _picture(axes, np.sqrt(counts / max(1.0, counts.max())), BLUE, (*limits, *limits))
             axes.plot([-_REACH, _REACH], [-_REACH, _REACH], color=MUTED, linewidth=0.6)
-            axes.set_title(trait, fontsize=7, pad=2)
+            axes.set_title(names[k], fontsize=6, pad=2, linespacing=0.95)
             axes.set_xticks([-2, 0, 2], _TICK_LABELS if row == n_rows - 1 else [""] * 3)
             axes.set_yticks([-2, 0, 2], _TICK_LABELS if column == 0 else [""] * 3)
             axes.tick_params(labelsize=6, length=1.5)
-        figure.supxlabel("Predicted (SD of the trait)", fontsize=8, y=0.002)
-        figure.supylabel("Observed (SD of the trait)", fontsize=8, x=0.002)
+        figure.supxlabel("Predicted (SD)", fontsize=8, y=0.002)
+        figure.supylabel("Observed (SD)", fontsize=8, x=0.002)
     return figure
+
+
+def _grid_mm(n_panels: int, columns: int, width: float) -> float:
+    """Return the height of a grid of square panels."""
+    return math.ceil(n_panels / columns) * (width - 10) / columns + 8
 
 
 def missing_map(
@@ -96,26 +121,22 @@ def missing_map(
     sample_order = np.argsort(-measured.sum(axis=1), kind="stable")
     trait_order = np.argsort(-measured.sum(axis=0), kind="stable")
     holes = ~measured[np.ix_(sample_order, trait_order)]
-    shrunk = _fewer_rows(holes.astype(np.float64), most=400)
+    shrunk = _fewer_rows(holes.astype(np.float64), most=400).T
     missing = 100 * holes.mean(axis=0)
     names = [traits[j] for j in trait_order]
+    n = len(names)
     with figure_style():
-        figure = new_figure(width_mm=min(width_mm, 30 + 9 * len(names)), height_mm=88)
-        top, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2.2])
-        top.bar(range(len(names)), missing, color=VERMILLION, width=0.8)
-        top.set_ylabel("% missing")
-        top.tick_params(axis="x", length=0)
-        _picture(axes, shrunk, VERMILLION, (-0.5, len(names) - 0.5, 0, len(measured)))
-        axes.set_ylim(len(measured), 0)
-        axes.set_ylabel("Samples, fullest first")
-        axes.set_xticks(
-            range(len(names)),
-            names,
-            rotation=90 if len(names) > 12 else 35,
-            ha="center" if len(names) > 12 else "right",
-            fontsize=6,
-        )
-        axes.tick_params(axis="x", length=0)
+        figure = new_figure(width_mm=width_mm, height_mm=18 + max(3.2 * n, 10))
+        axes, side = figure.subplots(1, 2, sharey=True, width_ratios=[3, 1])
+        _picture(axes, shrunk, VERMILLION, (0, len(measured), -0.5, n - 0.5))
+        axes.set_ylim(n - 0.5, -0.5)
+        axes.set_xlabel("Samples, fullest first")
+        axes.set_yticks(range(n), names, fontsize=6.5)
+        axes.tick_params(axis="y", length=0)
+        light_grid(side, axis="x")
+        side.barh(range(n), missing, color=VERMILLION, height=0.75)
+        side.set_xlabel("% missing")
+        side.tick_params(axis="y", length=0, labelleft=False)
     return figure
 
 
@@ -143,26 +164,30 @@ def trait_correlation_map(
     )
     np.fill_diagonal(r, np.nan)
     n = len(names)
-    size = min(width_mm - 30, max(50.0, 8.0 * n))
+    longest = max(text_mm(name, points=5.5) for name in names)
+    cell = (width_mm - longest - 16) / n
+    crowded = cell < _LABEL_MM  # then rows alone are named, and are higher than columns are wide
+    points = 7 if n <= 24 and cell >= 3 else 5.5
+    row = _LABEL_MM if crowded else min(cell, _CELL_MM)
+    below = 8 if crowded else 8 + max(text_mm(name, points=points) for name in names)
     with figure_style():
-        figure = new_figure(width_mm=size + 45, height_mm=size + 22)
+        figure = new_figure(width_mm=width_mm, height_mm=n * row + below)
         axes = figure.subplots()
-        rgba = _diverging(r)
-        axes.imshow(rgba, interpolation="none", extent=(-0.5, n - 0.5, n - 0.5, -0.5))
-        if n <= 12:
-            for i in range(n):
-                for j in range(n):
-                    if np.isfinite(r[i, j]):
-                        axes.text(
-                            j, i, fixed(r[i, j], digits=2), ha="center", va="center", fontsize=6
-                        )
-        small = 7 if n <= 24 else 5.5
-        axes.set_xticks(range(n), names, rotation=90, fontsize=small)
-        axes.set_yticks(range(n), names, fontsize=small)
+        extent = (-0.5, n - 0.5, n - 0.5, -0.5)
+        axes.imshow(_diverging(r), interpolation="none", extent=extent, aspect="auto")
+        if n <= 12 and cell >= 6:
+            for i, j in np.argwhere(np.isfinite(r)):
+                text = fixed(r[i, j], digits=2)
+                axes.text(j, i, text, ha="center", va="center", fontsize=6)
+        axes.set_xticks(range(n), [""] * n if crowded else names, rotation=90, fontsize=points)
+        axes.set_yticks(range(n), names, fontsize=points)
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        axes.set_title("predicted above the diagonal, observed below", loc="left", color=INK)
+        key = "predicted above the diagonal, observed below"
+        axes.set_title(key, loc="right" if width_mm < 110 else "left", color=INK, fontsize=7)
+        if crowded:
+            axes.set_xlabel("columns as rows", fontsize=7)
         bar = axes.inset_axes((1.02, 0.3, 0.025, 0.4))
         scale = np.linspace(1, -1, 101)[:, None]
         bar.imshow(_diverging(scale), aspect="auto", interpolation="none", extent=(0, 1, -1, 1))

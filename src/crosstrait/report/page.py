@@ -10,26 +10,17 @@ from typing import Any
 import pandas as pd
 
 from crosstrait import __version__
-from crosstrait.errors import DataError
 from crosstrait.evaluation.ceiling import above_ceiling
-from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
+from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
 from crosstrait.experiments.storage import write_text
-from crosstrait.report import numbers, plates
-from crosstrait.report.answer import find_answer
-from crosstrait.report.belief import reasons, unfinished
-from crosstrait.report.calibration import (
-    Coverage,
-    calibration_plate,
-    coverages,
-    noise_lines,
-)
+from crosstrait.report import numbers
+from crosstrait.report.calibration import coverages, noise_lines
 from crosstrait.report.folder import RunFolder
+from crosstrait.report.gallery import ENTRIES, Selection
 from crosstrait.report.html import render_template
-from crosstrait.report.leads import bargain_text, wins_text
 from crosstrait.report.reference import beside_published
-from crosstrait.report.scopes import gains, scope_plate
+from crosstrait.report.scopes import gains
 from crosstrait.report.standings import Standing, standings
-from crosstrait.report.style import BLUE, model_colours
 from crosstrait.report.svg import THEMED
 
 REPORT = "report.html"
@@ -64,58 +55,30 @@ def render(folder: RunFolder) -> str:
 
 def _content(folder: RunFolder) -> dict[str, Any]:
     leaderboard, experiment = folder.leaderboard, folder.experiment
-    answer = find_answer(leaderboard, comparison=folder.comparison)
+    shown = Selection(folder=folder)
+    answer, colours, rows = shown.answer, shown.colours, shown.rows
     lines = standings(leaderboard, comparison=folder.comparison)
-    rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
-    traits = _in_panel_order(list(dict.fromkeys(row.trait for row in rows)), experiment)
-    cells, best = folder.cells, answer.best.model if answer.best else None
-    colours = model_colours(line.model for line in lines)
-    units = _units(experiment)
-    figures = {
-        "scores": plates.scores_plate(leaderboard, units=units) if rows else None,
-        "differences": plates.difference_plates(
-            folder.comparison, answer=answer, colour=colours.get(best or "", BLUE)
-        ),
-        "frontier": plates.frontier_plate(leaderboard),
-        "curves": plates.curves_plate(folder.runs, colours=colours),
-        "scopes": scope_plate(folder.single_vs_multi, colours=colours),
-        "calibration": calibration_plate(folder.calibration, colours=colours),
-        "density": None,
-        "missing": None,
-        "correlations": None,
-    }
-    if cells is not None and best is not None:
-        _check_same_run(cells, model=best, traits=traits)
-        figures["density"] = plates.density_plate(cells, model=best, traits=traits)
-        figures["missing"] = plates.missing_plate(cells, model=best, traits=traits)
-        figures["correlations"] = plates.correlation_plate(cells, model=best)
+    plates = {name: entry.plates(shown) for name, entry in ENTRIES.items()}
+    figures: dict[str, Any] = {name: next(iter(found), None) for name, found in plates.items()}
+    figures["differences"] = plates["differences"]  # to the runner-up and to ridge
+    figures["density"] = figures["observed-predicted"]
     return {
         "title": _title(experiment),
         "version": __version__,
         "answer": answer,
-        "unscored": "" if lines else _unscored(folder),
-        "reasons": reasons(
-            answer,
-            comparison=folder.comparison,
-            calibration=folder.calibration,
-            runs=folder.runs,
-            experiment=experiment,
-        ),
-        "wins": wins_text(rows),
-        "bargain": bargain_text(lines),
-        "unfinished": unfinished(folder.runs),
+        "headline": answer.sentence if lines else _unscored(folder),
         "standings": lines,
         "axis": _axis(lines),
         "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
-        "units": units,
+        "units": shown.units,
         "with_sd": any(math.isfinite(line.sd) for line in lines),
         "with_ceiling": any(math.isfinite(line.ceiling_share) for line in lines),
         "above_ceiling": _above_ceiling(leaderboard),
-        "by_trait": _by_trait(rows, traits, [line.model for line in lines]),
+        "by_trait": _by_trait(rows, shown.traits, [line.model for line in lines]),
         "published": beside_published(leaderboard),
         "figures": figures,
         "gains": gains(folder.single_vs_multi),
-        "coverages": _in_order(coverages(folder.calibration), lines),
+        "coverages": coverages(folder.calibration),
         "noise": noise_lines(folder.noise, leaderboard=leaderboard),
         "noise_sources": list(dict.fromkeys(folder.noise["source"])),
         "runs": folder.runs,
@@ -124,15 +87,6 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "n_missing_cells": _n_missing_cells(experiment.get("panel", {})),
         "complete_cases": experiment.get("protocol") == "complete-cases",
     }
-
-
-def _check_same_run(cells: pd.DataFrame, *, model: str, traits: list[str]) -> None:
-    found = set(cells.loc[cells["model"] == model, "trait"].unique())
-    if found != set(traits):
-        raise DataError(
-            f"predictions.parquet has {len(found)} traits of model {model!r}, leaderboard.csv has "
-            f"{len(traits)}; the two are of different runs: run the experiment again"
-        )
 
 
 def _title(experiment: Mapping[str, Any]) -> str:
@@ -144,27 +98,10 @@ def _unscored(folder: RunFolder) -> str:
     return f"{models} has no score here: it was imported without a panel that could test it."
 
 
-def _units(experiment: Mapping[str, Any]) -> str:
-    """Return what the SD is over."""
-    splits = experiment.get("splits", [])
-    apart = len(splits) > 1 and not splits[0]["pooled"]
-    return "replicates and splits" if apart else "replicates"
-
-
 def _n_missing_cells(panel: Mapping[str, Any]) -> int | None:
     if "n_measured" not in panel:
         return None
     return int(panel["n_samples"] * panel["n_traits"] - sum(panel["n_measured"]))
-
-
-def _in_panel_order(traits: list[str], experiment: Mapping[str, Any]) -> list[str]:
-    names = list(experiment.get("panel", {}).get("trait_names", traits))
-    return sorted(traits, key=lambda trait: names.index(trait) if trait in names else len(names))
-
-
-def _in_order(found: list[Coverage], lines: list[Standing]) -> list[Coverage]:
-    place = {line.model: k for k, line in enumerate(lines)}
-    return sorted(found, key=lambda one: place.get(one.model, len(place)))
 
 
 def _axis(lines: list[Standing]) -> tuple[float, float] | None:

@@ -1,13 +1,16 @@
-"""The page's figures with their captions; one whose data a run has not produced is absent."""
+"""The figures with their captions; one whose data a run has not produced is absent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from crosstrait.evaluation.leaderboard import MEAN, leaderboard_rows
 from crosstrait.evaluation.trait_correlation import trait_correlations
@@ -22,30 +25,54 @@ from crosstrait.report.reference import known_traits
 from crosstrait.report.style import MM
 from crosstrait.report.svg import inline_svg
 
-_PAGE_MM = 276.0
+PAGE_MM = 276.0
+"""The widest that a page has room for."""
+
 _PIXELS_A_MM = 96 * MM
+
+
+class Draw(Protocol):
+    """What draws a figure of a given width, text and lines staying as large as they are."""
+
+    def __call__(self, *, width_mm: float) -> Figure:
+        """Return the figure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plate:
-    """A figure as the page shows it.
+    """A figure and what is said of it, for a page and for a paper.
 
     Attributes
     ----------
+    name
+        Unique in a page.
     title
         What it is, in a few words.
-    svg
-        The figure, safe to insert.
     caption
         What it shows and how to read it.
-    width_px
-        Its natural width; wider than the window, it scrolls rather than shrinks to nothing.
+    width_mm
+        The width that suits its contents; a page shows it so.
+    draw
+        Draws it at another width.
     """
 
+    name: str
     title: str
-    svg: Markup
     caption: str
-    width_px: int
+    width_mm: float
+    draw: Draw
+
+    @cached_property
+    def svg(self) -> Markup:
+        """The figure, safe to insert into a page."""
+        figure = self.draw(width_mm=self.width_mm)
+        svg = inline_svg(figure, name=self.name, title=self.title, description=self.caption)
+        return Markup(svg)
+
+    @property
+    def width_px(self) -> int:
+        """Its width in a page; wider than the window, it scrolls rather than shrinks to nothing."""
+        return round(self.width_mm * _PIXELS_A_MM)
 
 
 def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
@@ -64,8 +91,14 @@ def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
             " Lines across bars are published values: other test samples, and partly another rule "
             "for missing traits, so a reference and no paired comparison."
         )
-    figure = r2_by_trait(leaderboard, published=published, width_mm=_PAGE_MM)
-    return make_plate(figure, "scores", "R² by trait", caption)
+    n_bars = len({row.trait for row in rows}) * (len(own) + 1)
+    return Plate(
+        name="scores",
+        title="R² by trait",
+        caption=caption,
+        width_mm=min(PAGE_MM, max(90.0, 16 + 7.0 * n_bars)),
+        draw=partial(r2_by_trait, leaderboard, published=published),
+    )
 
 
 def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) -> list[Plate]:
@@ -75,19 +108,22 @@ def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) 
     leads = {row.other: row for row in (answer.over_runner_up, answer.over_baseline) if row}
     plates = []
     for k, other in enumerate(leads):
-        figure = trait_differences(
-            comparison,
-            model=answer.best.model,
-            other=other,
-            colour=colour,
-            width_mm=_PAGE_MM,
+        draw = partial(
+            trait_differences, comparison, model=answer.best.model, other=other, colour=colour
         )
         caption = (
             f"R² of {answer.best.model} minus R² of {other} on each trait, with the 95 % interval "
             f"of the paired difference; a hollow point is a difference that may be zero."
         )
-        title = f"{answer.best.model} against {other}"
-        plates.append(make_plate(figure, f"difference-{k}", title, caption))
+        plates.append(
+            Plate(
+                name=f"difference-{k}",
+                title=f"{answer.best.model} against {other}",
+                caption=caption,
+                width_mm=PAGE_MM,
+                draw=draw,
+            )
+        )
     return plates
 
 
@@ -101,8 +137,13 @@ def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
         "R² (with its 95 % interval) against the time of one training, on a logarithmic "
         "scale. The line joins the models that no cheaper model beats; their names are bold."
     )
-    figure = frontier(leaderboard, width_mm=150)
-    return make_plate(figure, "frontier", "Accuracy against training time", caption)
+    return Plate(
+        name="frontier",
+        title="Accuracy against training time",
+        caption=caption,
+        width_mm=150,
+        draw=partial(frontier, leaderboard),
+    )
 
 
 def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plate:
@@ -112,8 +153,14 @@ def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
         f"replicates), in SD of the trait about its mean; darker is more samples. On the line, "
         f"both are equal; predictions vary less than observations, as they should."
     )
-    figure = observed_against_predicted(cells, model=model, traits=traits, width_mm=_PAGE_MM)
-    return make_plate(figure, "density", "Observed against predicted", caption)
+    panel_mm = 70.0 if len(traits) <= 3 else 44.0
+    return Plate(
+        name="density",
+        title="Observed against predicted",
+        caption=caption,
+        width_mm=min(PAGE_MM, 10 + panel_mm * len(traits)),
+        draw=partial(observed_against_predicted, cells, model=model, traits=traits),
+    )
 
 
 def curves_plate(runs: tuple[RunRecord, ...], *, colours: dict[str, str]) -> Plate | None:
@@ -137,17 +184,18 @@ def curves_plate(runs: tuple[RunRecord, ...], *, colours: dict[str, str]) -> Pla
     )
     if stops:
         caption += f" Best epochs: {'; '.join(stops)}."
-    figure = learning_curves(histories, colours=colours, width_mm=_PAGE_MM)
-    return make_plate(figure, "curves", "Learning curves", caption)
+    return Plate(
+        name="curves",
+        title="Learning curves",
+        caption=caption,
+        width_mm=min(PAGE_MM, 92.0 * len(histories)),
+        draw=partial(learning_curves, histories, colours=colours),
+    )
 
 
 def missing_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plate | None:
     """Draw which test cells have no measurement."""
-    first = cells[(cells["model"] == model) & (cells["replicate"] == cells["replicate"].min())]
-    sample, _ = pd.factorize(first["sample"].astype(str))
-    column = first["trait"].astype(str).map({t: j for j, t in enumerate(traits)}).to_numpy()
-    measured = np.zeros((sample.max() + 1, len(traits)), dtype=bool)
-    measured[sample, column] = True
+    measured = _measured(cells[cells["model"] == model], traits=traits)
     if measured.all():
         return None
     full = int(measured.all(axis=1).sum())
@@ -156,8 +204,23 @@ def missing_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
         f"{count(measured.size)}. {count(full)} of {count(len(measured))} samples have every "
         f"trait; a rule that drops incomplete samples would keep only these."
     )
-    figure = missing_map(measured, traits=traits, width_mm=_PAGE_MM)
-    return make_plate(figure, "missing", "Missing trait values", caption)
+    return Plate(
+        name="missing",
+        title="Missing trait values",
+        caption=caption,
+        width_mm=180,
+        draw=partial(missing_map, measured, traits=traits),
+    )
+
+
+def _measured(cells: pd.DataFrame, *, traits: list[str]) -> NDArray[np.bool_]:
+    """Return (samples, traits) which cells one model was scored on."""
+    first = cells[cells["replicate"] == cells["replicate"].min()]
+    sample, _ = pd.factorize(first["sample"].astype(str))
+    column = first["trait"].astype(str).map({t: j for j, t in enumerate(traits)}).to_numpy()
+    measured = np.zeros((sample.max() + 1, len(traits)), dtype=bool)
+    measured[sample, column] = True
+    return measured
 
 
 def correlation_plate(cells: pd.DataFrame, *, model: str) -> Plate | None:
@@ -173,15 +236,13 @@ def correlation_plate(cells: pd.DataFrame, *, model: str) -> Plate | None:
         f"{fixed(strength[1], digits=2)}). Predictions carry no measurement noise, so those of a "
         f"good model may correlate more strongly than the measurements do."
     )
-    figure = trait_correlation_map(observed, predicted, width_mm=200)
-    return make_plate(figure, "correlations", "Trait correlations", caption)
-
-
-def make_plate(figure: Figure, name: str, title: str, caption: str) -> Plate:
-    """Put a figure into the page; ``name`` is unique there."""
-    width = figure.get_size_inches()[0] / MM * _PIXELS_A_MM
-    svg = inline_svg(figure, name=name, title=title, description=caption)
-    return Plate(title=title, svg=Markup(svg), caption=caption, width_px=round(width))
+    return Plate(
+        name="correlations",
+        title="Trait correlations",
+        caption=caption,
+        width_mm=min(200.0, 45 + max(50.0, 8.0 * len(observed))),
+        draw=partial(trait_correlation_map, observed, predicted),
+    )
 
 
 def _span(values: list[int]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,8 @@ from matplotlib.figure import Figure
 from crosstrait.evaluation.leaderboard import MEAN
 from crosstrait.evaluation.single_vs_multi import SINGLE_VS_MULTI_COLUMNS, ScopeRow
 from crosstrait.report.numbers import MINUS, fixed, interval_text
-from crosstrait.report.plates import Plate, make_plate
-from crosstrait.report.style import INK, PAPER, figure_style, light_grid, new_figure
+from crosstrait.report.plates import Plate
+from crosstrait.report.style import FONT_POINTS, INK, PAPER, figure_style, light_grid, new_figure
 from crosstrait.report.svg import TIP
 
 _ROW_MM = 13.0
@@ -56,13 +57,18 @@ def scope_plate(table: pd.DataFrame, *, colours: Mapping[str, str]) -> Plate | N
     """Draw what each trait gains, a line a model."""
     if table.empty:
         return None
-    figure = scope_gains(table, colours=colours)
     caption = (
         "R² of each model that learned all traits together minus R² of the same model fitted one "
         "trait at a time, on identical cells. A circle is a trait, hollow where its 95 % interval "
         "contains zero; the bar is the mean over traits with its interval."
     )
-    return make_plate(figure, "scopes", "What learning across traits gains", caption)
+    return Plate(
+        name="scopes",
+        title="What learning across traits gains",
+        caption=caption,
+        width_mm=180,
+        draw=partial(scope_gains, table, colours=colours),
+    )
 
 
 def scope_gains(
@@ -103,7 +109,9 @@ def scope_gains(
         axes.set_ylim(-len(pairs) + 0.45, 0.55)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"R² learning all traits together {MINUS} R² learning each alone")
+        minus = f"{MINUS} R² learning each alone"
+        label = f"R² learning all traits together{' ' if width_mm > 110 else chr(10)}{minus}"
+        figure.supxlabel(label, fontsize=FONT_POINTS)
     return figure
 
 

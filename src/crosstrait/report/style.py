@@ -6,8 +6,11 @@ the importing program's own settings stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -41,6 +44,10 @@ _FREE = (INK, YELLOW, OLIVE)
 
 MM = 1 / 25.4
 FONT_POINTS = 8.0
+POINT_MM = 25.4 / 72
+
+PAGE_HEIGHT_MM = 240.0
+"""What a journal's page has room for, with a caption."""
 
 _SETTINGS: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -93,6 +100,57 @@ def new_figure(*, width_mm: float, height_mm: float, constrained: bool = True) -
     return Figure(
         figsize=(width_mm * MM, height_mm * MM), layout="constrained" if constrained else None
     )
+
+
+def text_mm(text: str, *, points: float = FONT_POINTS) -> float:
+    """Return about how wide a line of text is; DejaVu Sans is 0.55 of its size a character."""
+    return 0.55 * points * POINT_MM * len(text)
+
+
+def folded(text: str, *, width_mm: float, points: float, lines: int = 2) -> str:
+    r"""Return a name in lines of that width, cut where they are too few.
+
+    Examples
+    --------
+    >>> folded("Magnesium_Sulfate", width_mm=14, points=6)
+    'Magnesium_\nSulfate'
+    >>> folded("x4-Hydroxybenzaldehyde", width_mm=16, points=6)
+    'x4-Hydroxybe-\nnzaldehyde'
+    """
+    fits = max(5, int(width_mm / text_mm("x", points=points)))
+    done = [""]
+    for part in re.findall("[^ _:-]*[ _:-]|[^ _:-]+", text):
+        while part:
+            room = fits - len(done[-1])
+            if len(part) <= room:
+                done[-1] += part
+                part = ""
+            elif len(part) > fits and room > 4:
+                at = min(room - 1, len(part) - 3)  # no letter goes alone
+                done[-1] += f"{part[:at]}-"
+                part = part[at:]
+            else:
+                done.append("")
+    done = [line for line in done if line]
+    if len(done) > lines:
+        done = [*done[: lines - 1], f"{done[lines - 1][: fits - 1]}…"]
+    return "\n".join(done)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LegendShape:
+    """How the entries of a legend above a figure are set in columns."""
+
+    labels: Sequence[str]
+
+    def columns(self, width_mm: float) -> int:
+        """Return how many columns fit."""
+        widest = max((text_mm(label) for label in self.labels), default=0.0) + 10
+        return max(1, min(len(self.labels), int(width_mm // max(24.0, widest))))
+
+    def height_mm(self, width_mm: float) -> float:
+        """Return the height with the space around it."""
+        return 5 + 4.3 * math.ceil(len(self.labels) / self.columns(width_mm))
 
 
 def model_colours(models: Iterable[str]) -> dict[str, str]:
