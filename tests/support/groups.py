@@ -29,7 +29,7 @@ def a_group(
             fold=number,
             replicate=replicate,
             seed=replicate,
-            key=f"{number:032x}{replicate:032x}",
+            key=f"{number:04x}{replicate:04x}" + 56 * "0",
             parts={},
         )
         for replicate in range(replicates)

@@ -37,6 +37,7 @@ def run(
     executor: Literal["local", "ray", "slurm", "modal"] = "local",
     workers: int | None = None,
     tune: Flag = False,
+    tensorboard: Flag = False,
     set_: Changes = (),
 ) -> int:
     """Train every model of an experiment file that is not trained yet, and score them all.
@@ -54,6 +55,8 @@ def run(
     tune
         Search the settings of every model first, on learning samples, with equal budgets: those of
         the file's [tune] table, or 20 trials a model and split where it has none.
+    tensorboard
+        Keep logs of all runs for `tensorboard --logdir OUT/tensorboard`, while they train too.
     set_
         A setting of the file, as in train.replicates=1 or model.ridge.name=blup; may be repeated.
     """
@@ -61,7 +64,11 @@ def run(
 
     experiment = read_experiment(file, changes=set_, tune=tune)
     return _run(
-        experiment, out=out or Path("results") / file.stem, executor=executor, workers=workers
+        experiment,
+        out=out or Path("results") / file.stem,
+        executor=executor,
+        workers=workers,
+        tensorboard=tensorboard,
     )
 
 
@@ -117,13 +124,25 @@ def report(folder: Path, /) -> None:
     say(f"report: {page}")
 
 
-def _run(experiment: Any, *, out: Path, executor: str = "local", workers: int | None = None) -> int:
+def _run(
+    experiment: Any,
+    *,
+    out: Path,
+    executor: str = "local",
+    workers: int | None = None,
+    tensorboard: bool = False,
+) -> int:
     from crosstrait.experiments.current import mark_current
     from crosstrait.experiments.driver import run_experiment
     from crosstrait.report.page import write_report
 
     result = run_experiment(
-        experiment, out=out, executor=executor, workers=workers, console=err_console()
+        experiment,
+        out=out,
+        executor=executor,
+        workers=workers,
+        console=err_console(),
+        tensorboard=tensorboard,
     )
     if result.current:
         return _conclude(result, out / "report.html")

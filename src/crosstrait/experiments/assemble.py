@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,13 @@ from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.model_tables import scope_pairs
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.provenance import command, machine, now, versions
-from crosstrait.experiments.run import CELLS, INTERVALS, PROVENANCE, Workplace, learned_noise
+from crosstrait.experiments.run import (
+    CELLS,
+    INTERVALS,
+    Workplace,
+    learned_noise,
+    train_seconds,
+)
 from crosstrait.experiments.storage import write_json, write_text
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
@@ -70,7 +75,7 @@ def assemble(
         trait_se=standard_errors(at.panel),
     )
     costs = pd.DataFrame(
-        [(*run.place, _train_seconds(finished[run.key])) for run in ended],
+        [(*run.place, train_seconds(finished[run.key])) for run in ended],
         columns=["model", "replicate", "fold", "train_seconds"],
     )
     write_cells(cells, path=out / PREDICTIONS)
@@ -164,10 +169,6 @@ def describe_split(split: Split, fold: int) -> dict[str, Any]:
 
 def _traits(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(trait for run in runs for trait in run.traits))
-
-
-def _train_seconds(folder: Path) -> float:
-    return float(json.loads((folder / PROVENANCE).read_text())["train_seconds"])
 
 
 def _write_or_remove(tables: Mapping[str, pd.DataFrame], *, out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.current import is_current, made_of
-from crosstrait.experiments.engine import Engine, Failure, both_passes
+from crosstrait.experiments.engine import Engine, Failure, Listener, both_passes
 from crosstrait.experiments.engines import check_engine, make_engine
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.plan import Run, group_runs, plan
-from crosstrait.experiments.run import Workplace
+from crosstrait.experiments.run import Workplace, train_seconds
 from crosstrait.experiments.search import check_optuna
 from crosstrait.experiments.storage import make_folder, write_text
+from crosstrait.experiments.tensorboard_logs import TensorBoardLogs, check_tensorboard
 from crosstrait.experiments.tuning import tune_runs
-from crosstrait.experiments.watch import Watch
+from crosstrait.experiments.watch import Told, Watch
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.sources import load_panel
 from crosstrait.split.config import draw
@@ -63,6 +65,7 @@ def run_experiment(
     executor: str = "local",
     workers: int | None = 1,
     console: Console | None = None,
+    tensorboard: bool = False,
 ) -> Result:
     """Train every run that ``out`` does not hold yet; score them together; write the tables.
 
@@ -79,6 +82,9 @@ def run_experiment(
         more than one locally, a script needs Python's ``if __name__ == "__main__":``.
     console
         Where progress is shown; nowhere if not given.
+    tensorboard
+        Whether to keep logs for TensorBoard of all runs in ``out/tensorboard``, of those that
+        were finished before too.
 
     Raises
     ------
@@ -92,6 +98,8 @@ def run_experiment(
     check_engine(executor, workers=workers)
     if experiment.tune is not None:
         check_optuna()
+    if tensorboard:
+        check_tensorboard()
     make_folder(out)
     panel = load_panel(experiment.data.panel)
     splits = draw_splits(experiment, panel)
@@ -111,7 +119,10 @@ def run_experiment(
         runs, failures, notes = tuned.runs, tuned.failures, tuned.notes
     unsearched = {failure.run.place for failure in failures}
     ready = [run for run in runs if run.place not in unsearched]
-    finished, n_trained, failed = carry_out_all(ready, at=workplace, engine=engine, console=console)
+    logs = TensorBoardLogs(out / "tensorboard", cache=workplace.cache) if tensorboard else None
+    finished, n_trained, failed = carry_out_all(
+        ready, at=workplace, engine=engine, console=console, logs=logs
+    )
     failures += failed
     if not finished:
         raise TrainingError(f"all {len(runs)} runs failed; the first: {failures[0].message}")
@@ -143,7 +154,12 @@ def run_experiment(
 
 
 def carry_out_all(
-    runs: Sequence[Run], *, at: Workplace, engine: Engine, console: Console
+    runs: Sequence[Run],
+    *,
+    at: Workplace,
+    engine: Engine,
+    console: Console,
+    logs: TensorBoardLogs | None = None,
 ) -> tuple[dict[str, Path], int, list[Failure]]:
     """Train what is missing of ``runs``.
 
@@ -157,9 +173,23 @@ def carry_out_all(
     n_done = n_runs - sum(len(group.runs) for group in groups)
     n_trained = 0
     failures: list[Failure] = []
-    with Watch(n_runs=n_runs, n_done=n_done, groups=groups, console=console) as watch:
-        for outcome in both_passes(engine, groups, at=at, listener=watch):
+    labels = {run.label for run in missing}
+    known: dict[str, list[float]] = {}
+    for run in runs:
+        if run.key in finished and run.label in labels:
+            known.setdefault(run.label, []).append(train_seconds(finished[run.key]))
+    with ExitStack() as opened:
+        watch = Watch(n_runs=n_runs, n_done=n_done, groups=groups, console=console, known=known)
+        listeners: list[Listener] = [opened.enter_context(watch)]
+        if logs is not None:
+            listeners.append(opened.enter_context(logs))
+            for run in runs:
+                if run.key in finished:
+                    logs.finish(run, finished[run.key])
+        for outcome in both_passes(engine, groups, at=at, listener=Told(listeners)):
             watch.ended(outcome)
+            if logs is not None:
+                logs.ended(outcome)
             if outcome.status in ("finished", "failed"):
                 n_trained += len(outcome.group.runs) - len(outcome.lost)
             lost = {run.key for run in outcome.lost}

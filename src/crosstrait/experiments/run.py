@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -19,13 +20,14 @@ from crosstrait.evaluation.calibration import LEVELS, make_intervals, write_inte
 from crosstrait.evaluation.cells import make_cells, write_cells
 from crosstrait.evaluation.metrics import r2
 from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.growing import GrowingHistory
 from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.provenance import command, machine, now, versions
 from crosstrait.experiments.scoring import score_test_cells
 from crosstrait.experiments.storage import write_json, write_text
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
-from crosstrait.training.progress import Progress
+from crosstrait.training.progress import EpochDone, Progress
 
 if TYPE_CHECKING:
     from crosstrait.training.fitted import Fitted
@@ -57,7 +59,8 @@ class Workplace:
 def train_group(group: Group, *, at: Workplace, progress: Progress | None = None) -> None:
     """Train the runs of ``group`` and publish their folders; the caller holds their locks.
 
-    A training that was interrupted goes on from its last checkpoint.
+    A training that was interrupted goes on from its last checkpoint. Its history so far is a file
+    beside that.
 
     Raises
     ------
@@ -70,6 +73,13 @@ def train_group(group: Group, *, at: Workplace, progress: Progress | None = None
     started, clock = now(), time.perf_counter()
     first, split = group.first, at.splits[group.first.fold]
     failure: TrainingError | None = None
+    history = GrowingHistory(at.cache.work_folder(group), group.runs)
+
+    def note(done: EpochDone) -> None:
+        history.add(done)
+        if progress is not None:
+            progress(done)
+
     try:
         fitted = fit_replicates(
             first.config,
@@ -80,7 +90,7 @@ def train_group(group: Group, *, at: Workplace, progress: Progress | None = None
             traits=first.traits,
             prune_r=first.prune_r,
             folder=at.cache.work_folder(group),
-            progress=progress,
+            progress=note,
         )
     except TrainingError as error:  # a ReplicatesError brings the replicates that are well
         fitted, failure = getattr(error, "finished", []), error
@@ -146,6 +156,11 @@ def write_run(
             "machine": machine(),
         },
     )
+
+
+def train_seconds(folder: Path) -> float:
+    """Return how long the finished run in ``folder`` trained."""
+    return float(json.loads((folder / PROVENANCE).read_text())["train_seconds"])
 
 
 def metrics_csv(

@@ -10,10 +10,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from crosstrait.experiments.engine import Outcome, Task
+from crosstrait.experiments.engine import Listener, Outcome, Task
 from crosstrait.experiments.searches import Search
 from crosstrait.experiments.time_left import TimeLeft
 from crosstrait.training.progress import EpochDone
+
+
+class Told:
+    """A listener that tells several."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = listeners
+
+    def started(self, group: Task) -> None:
+        """Tell all that ``group`` is being trained."""
+        for listener in self._listeners:
+            listener.started(group)
+
+    def epoch(self, group: Task, done: EpochDone) -> None:
+        """Tell all of an epoch."""
+        for listener in self._listeners:
+            listener.epoch(group, done)
 
 
 class Watch:
