@@ -56,7 +56,7 @@ def run(
         Search the settings of every model first, on learning samples, with equal budgets: those of
         the file's [tune] table, or 20 trials a model and split where it has none.
     tensorboard
-        Keep logs of all runs for `tensorboard --logdir OUT/tensorboard`, while they train too.
+        Keep logs of all runs for TensorBoard, as they train, in the subfolder tensorboard.
     set_
         A setting of the file, as in train.replicates=1 or model.ridge.name=blup; may be repeated.
     """
