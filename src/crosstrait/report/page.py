@@ -14,12 +14,15 @@ from crosstrait.evaluation.ceiling import above_ceiling
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
 from crosstrait.experiments.storage import write_text
 from crosstrait.report import numbers
-from crosstrait.report.calibration import coverages, noise_lines
+from crosstrait.report.belief import reasons, unfinished
+from crosstrait.report.calibration import Coverage, coverages, noise_lines
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.gallery import ENTRIES, Selection
 from crosstrait.report.html import render_template
+from crosstrait.report.leads import bargain_text, wins_text
 from crosstrait.report.reference import beside_published
 from crosstrait.report.scopes import gains
+from crosstrait.report.settings_list import settings_parts
 from crosstrait.report.standings import Standing, standings
 from crosstrait.report.svg import THEMED
 
@@ -66,7 +69,17 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "title": _title(experiment),
         "version": __version__,
         "answer": answer,
-        "headline": answer.sentence if lines else _unscored(folder),
+        "unscored": "" if lines else _unscored(folder),
+        "reasons": reasons(
+            answer,
+            comparison=folder.comparison,
+            calibration=folder.calibration,
+            runs=folder.runs,
+            experiment=experiment,
+        ),
+        "wins": wins_text(rows),
+        "bargain": bargain_text(lines),
+        "unfinished": unfinished(folder.runs),
         "standings": lines,
         "axis": _axis(lines),
         "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
@@ -78,12 +91,12 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "published": beside_published(leaderboard),
         "figures": figures,
         "gains": gains(folder.single_vs_multi),
-        "coverages": coverages(folder.calibration),
+        "coverages": _in_order(coverages(folder.calibration), lines),
         "noise": noise_lines(folder.noise, leaderboard=leaderboard),
         "noise_sources": list(dict.fromkeys(folder.noise["source"])),
         "runs": folder.runs,
         "experiment": experiment,
-        "settings": _flat(experiment.get("experiment", {})),
+        "settings": settings_parts(experiment.get("experiment", {})),
         "n_missing_cells": _n_missing_cells(experiment.get("panel", {})),
         "complete_cases": experiment.get("protocol") == "complete-cases",
     }
@@ -102,6 +115,11 @@ def _n_missing_cells(panel: Mapping[str, Any]) -> int | None:
     if "n_measured" not in panel:
         return None
     return int(panel["n_samples"] * panel["n_traits"] - sum(panel["n_measured"]))
+
+
+def _in_order(found: list[Coverage], lines: list[Standing]) -> list[Coverage]:
+    place = {line.model: k for k, line in enumerate(lines)}
+    return sorted(found, key=lambda one: place.get(one.model, len(place)))
 
 
 def _axis(lines: list[Standing]) -> tuple[float, float] | None:
@@ -143,16 +161,3 @@ def _by_trait(
             }
         )
     return lines
-
-
-def _flat(settings: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Return nested settings as ("split.seed", "0") lines, as ``--set`` would name them."""
-    if isinstance(settings, Mapping):
-        return [
-            line
-            for name, value in settings.items()
-            for line in _flat(value, f"{prefix}.{name}" if prefix else str(name))
-        ]
-    if isinstance(settings, list) and any(isinstance(value, Mapping) for value in settings):
-        return [line for k, value in enumerate(settings) for line in _flat(value, f"{prefix}[{k}]")]
-    return [] if settings is None else [(prefix, str(settings))]
