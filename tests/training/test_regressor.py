@@ -16,31 +16,17 @@ import crosstrait as ct
 from crosstrait.errors import DataError, SettingsError
 from crosstrait.models.registry import model_names
 from crosstrait.training.regressor import CrosstraitRegressor
+from support.small_models import SHORT_TRAINING, SMALL_SETTINGS, small_model
 
 RANDOM = np.random.default_rng(0)
 DOSAGE = RANDOM.integers(0, 2, (80, 6)).astype(np.float32)
 EFFECTS = RANDOM.normal(size=(6, 2))
 TRAITS = DOSAGE @ EFFECTS + RANDOM.normal(0, 0.2, (80, 2)) + [10, 200]
 
-SMALL: dict[str, dict[str, Any]] = {
-    "residual": {"settings": {"focus": (0, 1), "width": 32, "epochs": 10}},
-    "sparse_attention": {
-        "settings": {"n_pairs": 10, "networks": {"focus": (0, 1), "width": 8, "epochs": 2}}
-    },
-    "stack": {"settings": {"models": ["ridge", "lasso"]}},
-    "gp": {"settings": {"steps": 10}},
-    "rijal": {"settings": {"embedding_dim": 3, "n_layers": 1}},
-    "rijal_multienv": {"settings": {"locus_dim": 2, "n_layers": 1}},
-    "canonical": {"settings": {"embedding_dim": 4, "n_layers": 1}},
-    "transformer": {
-        "settings": {"embedding_dim": 4, "n_heads": 2, "n_layers": 1, "feedforward_dim": 4}
-    },
-}
-
 
 def regressor(model: str, **changes: Any) -> CrosstraitRegressor:
     """A model small enough to fit in no time."""
-    given = {"train": {"max_epochs": 2, "batch_size": 16}} | SMALL.get(model, {}) | changes
+    given = {"train": SHORT_TRAINING, "settings": SMALL_SETTINGS.get(model)} | changes
     return CrosstraitRegressor(model, **given)
 
 
@@ -69,8 +55,7 @@ def test_it_is_fit_on_the_same_samples_to_the_last_bit(model: str, ploidy: int |
     ids = panel["sample_id"].values
     watching = np.isin(np.arange(80), ours.validation_rows_)
     split = ct.split.from_ids(train=ids[~watching], validation=ids[watching])
-    config = {"type": model, **SMALL.get(model, {}).get("settings", {})}
-    fitted = ct.fit(config, panel, split, seed=3, train={"max_epochs": 2, "batch_size": 16})
+    fitted = ct.fit(small_model(model), panel, split, seed=3, train=SHORT_TRAINING)
     np.testing.assert_array_equal(ours.predict(DOSAGE), fitted.predict(DOSAGE))
     if fitted.errors is not None:
         np.testing.assert_array_equal(ours.predict_sd(DOSAGE), fitted.predict_sd(DOSAGE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ class DataFacts(Settings):
     Attributes
     ----------
     source
-        What the panel was read from.
+        What the panel was read from, without the folder: where it lay is nobody's business.
     n_samples, n_loci
         Of the panel.
     n_train, n_validation, n_test
@@ -54,7 +55,7 @@ class DataFacts(Settings):
         """Describe a panel, a split and the selected trait ``columns``."""
         measured = split.learnable(panel) & ~np.isnan(panel["trait_value"].values)
         return cls(
-            source=str(panel.attrs["source"]),
+            source=PurePath(str(panel.attrs["source"])).name,
             n_samples=panel.sizes["samples"],
             n_loci=panel.sizes["variants"],
             n_train=len(split.train),
