@@ -101,12 +101,14 @@ def test_ctrl_c_and_sigterm_end_with_one_line_and_lose_nothing_finished(
     path = write_tiny(tmp_path, text=LONG)
     ways = [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)]
     started = {}
+    signalled = {}
     for number, workers in ways:
         out = tmp_path / f"{number}-{workers}"
         started[out] = start("run", path, "--workers", workers, "--out", out), number
     for out, (command, number) in started.items():
         # The first checkpoint is written some seconds into the training of the second model.
         wait_for(lambda out=out: list(out.glob("runs/.work/canonical-*/checkpoint-*.safetensors")))
+        signalled[out] = time.time_ns()
         os.killpg(command.pid, number)
     for out, (command, number) in started.items():
         code, stdout, stderr = command.wait()
@@ -116,6 +118,9 @@ def test_ctrl_c_and_sigterm_end_with_one_line_and_lose_nothing_finished(
         assert last.startswith("crosstrait: stopped; what is finished stays")
         assert all(line.startswith("finished  ridge") for line in ended), stderr
         assert len(list(out.glob("runs/ridge-*/DONE"))) == 2
+        # What was being trained is kept as it was at the signal, not as it was seconds before.
+        left = [path.stat().st_mtime_ns for path in out.glob("runs/.work/canonical-*/checkpoint-*")]
+        assert max(left) > signalled[out]
 
 
 def test_two_processes_share_the_runs_of_one_experiment(tmp_path: Path, start: Start) -> None:

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+
+# Of those that preempt, Slurm is the most impatient: it kills 30 s after it asked.
+_PATIENCE_SECONDS = 10.0
 
 
 class Interrupted(BaseException):
@@ -31,18 +33,55 @@ class Interrupted(BaseException):
 def stopping_on_signals() -> Iterator[None]:
     """Raise `Interrupted` in the main thread on SIGINT and SIGTERM while the block runs.
 
-    A cluster's preemption sends SIGTERM. What a training has checkpointed is where it goes on.
+    A cluster's preemption sends SIGTERM. A network that is in training first saves its state
+    between two steps, for which there are ten seconds; a second signal ends them.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        raise Interrupted(number)
-
+    stop = _Stop()
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, stop.insist)
     try:
         yield
+    except SystemExit:  # how a network leaves that has saved its state
+        if stop.asked is None:
+            raise
+        raise Interrupted(stop.asked) from None
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Stop:
+    """A signal handler.
+
+    Attributes
+    ----------
+    asked
+        The signal that asked this process to stop, if one has.
+    """
+
+    def __init__(self) -> None:
+        self.asked: int | None = None
+        self._telling = False
+
+    def __call__(self, number: int, _: FrameType | None) -> None:
+        if self._telling:
+            return
+        handler = signal.getsignal(signal.SIGTERM)
+        again, self.asked = self.asked is not None, self.asked or number
+        # While it trains, Lightning has put a handler of its own before this one: it only takes
+        # note of SIGTERM, for the training to look at after each step.
+        if again or handler is self or not callable(handler):
+            raise Interrupted(self.asked)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS)
+        if number != signal.SIGTERM:
+            self._telling = True
+            signal.raise_signal(signal.SIGTERM)
+            self._telling = False
+
+    def insist(self, *_: object) -> None:
+        """Wait no longer."""
+        raise Interrupted(self.asked or signal.SIGTERM)
