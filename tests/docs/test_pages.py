@@ -9,11 +9,12 @@ import pytest
 from support.pages import Reader, blocks
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "sh", "output", "toml", "csv", "text", "json", "bibtex"}
 
 # What no machine of this size can show in seconds: page -> reasons, in their order.
 NOT_RUN: dict[str, list[str]] = {
+    "README.md": ["they build an environment and train for minutes"],
     "docs/ablation.md": ["16 networks take minutes"] * 2,
     "docs/figures.md": ["it needs the article's trainings"],
     "docs/index.md": ["they build an environment and train for minutes"],
@@ -23,6 +24,7 @@ NOT_RUN: dict[str, list[str]] = {
         "the checkpoint and its data are gigabytes",
         "the checkpoint is not in the repository",
     ],
+    "docs/scale-out/slurm.md": ["it needs a Slurm cluster"],
 }
 
 
