@@ -58,3 +58,15 @@ def test_no_name_covers_another_or_a_point() -> None:
 def test_a_model_without_a_mean_or_a_time_is_left_out() -> None:
     axes = drawn(("ridge", 0.40, 1.0), ("lost", math.nan, 1.0), ("untimed", 0.4, math.nan))
     assert {text.get_text() for text in axes.texts} == {"ridge"}
+
+
+def test_round_times_on_the_axis_have_no_zeros_to_spare() -> None:
+    times = {"ridge": 0.1, "trees": 3.0, "transformer": 1900.0}
+    rows = [
+        LeaderboardRow(model, trait, "r2", 0.4, 0.0, 0.3, 0.5, 1, 9, seconds)
+        for model, seconds in times.items()
+        for trait in ("mean", "a", "b")
+    ]
+    axes = frontier(pd.DataFrame(rows), width_mm=300).axes[0]
+    labels = [label.get_text().replace("\xa0", " ") for label in axes.get_xticklabels()]
+    assert {"0.1 s", "1 s", "10 s", "60 s", "10 min", "30 min"} <= set(labels)

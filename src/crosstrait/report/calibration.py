@@ -80,7 +80,8 @@ def coverage_errors(
     table: pd.DataFrame, *, colours: Mapping[str, str], width_mm: float = 180
 ) -> Figure:
     """Draw coverage minus nominal level of each trait and of the mean, a panel a level."""
-    models = list(dict.fromkeys(table["model"]))
+    place = {model: k for k, model in enumerate(colours)}  # the leaderboard's order
+    models = sorted(dict.fromkeys(table["model"]), key=lambda name: place.get(name, len(place)))
     levels = sorted(table["level"].unique())
     with figure_style():
         beside = width_mm >= 45 * len(levels)

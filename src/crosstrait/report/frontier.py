@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -72,12 +73,17 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
         axes.set_xlim(low / 1.8, high * 3.5)
         ticks = [t for t in _TIME_TICKS if low / 1.8 <= t <= high * 3.5]
         ticks = ticks[:: max(1, math.ceil(13 * len(ticks) / (width_mm - 20)))]
-        axes.set_xticks(ticks, [duration(t) for t in ticks])
+        axes.set_xticks(ticks, [_tick(t) for t in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel("Time of one training")
         axes.set_ylabel("R²" if leaderboard["trait"].nunique() <= 2 else "Mean R²")
         _name(figure, axes, rows, bold=front)
     return figure
+
+
+def _tick(seconds: float) -> str:
+    """Return a round time without the zeros that a measured one has."""
+    return re.sub(r"\.?0+(?=\s)", "", text) if "." in (text := duration(seconds)) else text
 
 
 def _name(

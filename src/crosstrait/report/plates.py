@@ -25,10 +25,11 @@ from crosstrait.report.reference import known_traits
 from crosstrait.report.style import MM
 from crosstrait.report.svg import inline_svg
 
-PAGE_MM = 276.0
+PAGE_MM = 300.0
 """The widest that a page has room for."""
 
 _PIXELS_A_MM = 96 * MM
+_MOST_STOPS = 8
 
 
 class Draw(Protocol):
@@ -141,7 +142,7 @@ def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
         name="frontier",
         title="Accuracy against training time",
         caption=caption,
-        width_mm=150,
+        width_mm=200,
         draw=partial(frontier, leaderboard),
     )
 
@@ -150,8 +151,9 @@ def density_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
     """Draw observed against predicted values of the best model."""
     caption = (
         f"Test samples of each trait, observed against predicted by {model} (mean over "
-        f"replicates), in SD of the trait about its mean; darker is more samples. On the line, "
-        f"both are equal; predictions vary less than observations, as they should."
+        f"replicates), in SD of the trait about its mean; the stronger the colour, the more "
+        f"samples. On the line, both are equal; predictions vary less than observations, as they "
+        f"should."
     )
     panel_mm = 70.0 if len(traits) <= 3 else 44.0
     return Plate(
@@ -182,7 +184,7 @@ def curves_plate(runs: tuple[RunRecord, ...], *, colours: dict[str, str]) -> Pla
         "middle 80 %), on validation samples (solid) and in training (dashed). Each network is "
         "scored as it was at its best epoch."
     )
-    if stops:
+    if 0 < len(stops) <= _MOST_STOPS:
         caption += f" Best epochs: {'; '.join(stops)}."
     return Plate(
         name="curves",

@@ -163,10 +163,17 @@ def model_colours(models: Iterable[str]) -> dict[str, str]:
     """
     names = list(models)
     free = [*_FREE, *(colour for name, colour in _OWN.items() if name not in names)]
+    free += [_lighter(colour) for colour in (*_FREE, *_OWN.values())]
     others = sorted(set(names) - set(_OWN))
     return {
         name: _OWN[name] if name in _OWN else free[others.index(name) % len(free)] for name in names
     }
+
+
+def _lighter(colour: str) -> str:
+    """Return the colour half-way to white."""
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"#{(red + 255) // 2:02x}{(green + 255) // 2:02x}{(blue + 255) // 2:02x}"
 
 
 def light_grid(axes: Axes, *, axis: str) -> None:
