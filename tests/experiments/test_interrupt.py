@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from types import FrameType
@@ -38,49 +39,45 @@ def test_another_thread_leaves_the_signals_alone() -> None:
     assert inside == [before]
 
 
-def train() -> list[int]:
-    """Put a handler before that of the block, as Lightning does; return what it takes note of."""
-    noted: list[int] = []
-    before = signal.getsignal(signal.SIGTERM)
-    assert callable(before)
+def train(noted: list[int], *signals: int, seconds: float = 0) -> None:
+    """Get ``signals`` in the manner of Lightning; note them, go on, and end after the step."""
+    with stopping_on_signals():
+        before = signal.getsignal(signal.SIGTERM)
+        assert callable(before)
 
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
-        before(number, frame)
+        def note(number: int, frame: FrameType | None) -> None:
+            noted.append(number)
+            before(number, frame)
 
-    signal.signal(signal.SIGTERM, note)
-    return noted
+        signal.signal(signal.SIGTERM, note)
+        for number in signals:
+            os.kill(os.getpid(), number)
+        time.sleep(seconds)
+        raise SystemExit(143 if len(signals) == 1 and not seconds else "went on")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_may_end_by_itself_with_a_checkpoint(number: int, code: int) -> None:
-    with pytest.raises(Interrupted) as caught, stopping_on_signals():
-        noted = train()
-        os.kill(os.getpid(), number)
-        assert noted == [signal.SIGTERM]
-        raise SystemExit(143)
+    noted: list[int] = []
+    with pytest.raises(Interrupted) as caught:
+        train(noted, number)
+    assert noted == [signal.SIGTERM]
     assert caught.value.exit_code == code
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 
 
 def test_a_second_signal_waits_for_no_training() -> None:
-    with pytest.raises(Interrupted) as caught, stopping_on_signals():
-        train()
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        pytest.fail("went on")
+    with pytest.raises(Interrupted) as caught:
+        train([], signal.SIGINT, signal.SIGINT)
     assert caught.value.exit_code == 130
 
 
 def test_a_training_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crosstrait.experiments.interrupt._PATIENCE_SECONDS", 0.05)
-    with pytest.raises(Interrupted), stopping_on_signals():
-        train()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
-        pytest.fail("was not left")
+    with pytest.raises(Interrupted):
+        train([], signal.SIGTERM, seconds=5)
 
 
 def test_an_exit_that_nobody_asked_for_stays_one() -> None:
-    with pytest.raises(SystemExit), stopping_on_signals():
-        raise SystemExit(3)
+    with pytest.raises(SystemExit, match="3"), stopping_on_signals():
+        sys.exit(3)
