@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from crosstrait.experiments.engine import Listener, Outcome
 from crosstrait.experiments.epochs import EpochFile, read_epochs
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.handover import hand_over, take_over
-from crosstrait.experiments.local import ProcessPool, affordable_workers
+from crosstrait.experiments.local import ProcessPool, affordable_workers, most_devices
 from crosstrait.experiments.plan import Group, group_runs, plan
 from crosstrait.experiments.provenance import cores
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import digest
 from crosstrait.panel.storage import open_panel
 from crosstrait.split import k_fold
+from crosstrait.training.config import TrainConfig
 from crosstrait.training.progress import EpochDone
 from support.deadly_work import DeadlyWork, start_nothing
 from support.experiments import write_tiny
@@ -92,6 +94,23 @@ def test_workers_are_as_many_as_cores_and_groups_allow(
     at, _ = workplace
     assert affordable_workers(at.panel, n_groups=1) == 1
     assert 1 <= affordable_workers(at.panel, n_groups=1000) <= cores()
+
+
+def test_trainings_on_several_devices_leave_fewer_workers(
+    workplace: tuple[Workplace, list[Group]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, groups = workplace
+    monkeypatch.setattr("crosstrait.experiments.local.visible_gpus", lambda: list("01234"))
+    monkeypatch.setattr("crosstrait.experiments.local.memory_bytes", lambda: 1 << 50)
+    large = [
+        Group(tuple(replace(run, train=TrainConfig(devices=2)) for run in group.runs))
+        for group in groups[:1]
+    ]
+    assert most_devices(groups) == 1
+    assert most_devices([*groups, *large]) == 2
+    assert affordable_workers(at.panel, n_groups=9) == 5
+    assert affordable_workers(at.panel, n_groups=9, devices=2) == 2
+    assert affordable_workers(at.panel, n_groups=9, devices=8) == 1
 
 
 def test_epochs_are_told_through_a_file(

@@ -34,7 +34,18 @@ def test_workers_that_do_not_fill_the_machine_or_crowd_it_are_not_pinned(
 
 def test_workers_take_turns_on_the_gpus() -> None:
     shares = share_out(workers=5, threads=1, cores=range(8), gpus=["2", "3"])
-    assert [share.gpu for share in shares] == ["2", "3", "2", "3", "2"]
+    assert [share.gpus for share in shares] == [("2",), ("3",), ("2",), ("3",), ("2",)]
+
+
+def test_workers_see_as_many_gpus_and_cores_as_their_trainings_use_devices() -> None:
+    names = ["0", "1", "2", "3"]
+    shares = share_out(workers=2, threads=1, cores=range(4), gpus=names, devices=2)
+    assert [share.gpus for share in shares] == [("0", "1"), ("2", "3")]
+    assert [share.cores for share in shares] == [(0, 1), (2, 3)]
+    shares = share_out(workers=3, threads=1, cores=range(64), gpus=names[:3], devices=2)
+    assert [share.gpus for share in shares] == [("0", "1"), ("2", "0"), ("1", "2")]
+    shares = share_out(workers=1, threads=1, cores=range(4), gpus=names[:1], devices=2)
+    assert shares[0].gpus == ("0",)  # too few, which the training says
 
 
 def test_the_gpus_are_those_that_cuda_was_told_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +62,7 @@ TAKES = """
 import os, torch
 from crosstrait.experiments.processors import Share, take
 from crosstrait.experiments.provenance import usable_cores
-take(Share(threads=1, cores=(usable_cores()[-1],), gpu="3"))
+take(Share(threads=1, cores=(usable_cores()[-1],), gpus=("3", "1")))
 print(usable_cores(), torch.get_num_threads(), os.environ["CUDA_VISIBLE_DEVICES"])
 """
 
@@ -59,7 +70,7 @@ print(usable_cores(), torch.get_num_threads(), os.environ["CUDA_VISIBLE_DEVICES"
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="pins by Linux' affinity")
 def test_a_worker_takes_its_share() -> None:
     done = subprocess.run([sys.executable, "-c", TAKES], capture_output=True, text=True, check=True)
-    assert done.stdout == f"[{usable_cores()[-1]}] 1 3\n"
+    assert done.stdout == f"[{usable_cores()[-1]}] 1 3,1\n"
 
 
 def test_threads_are_limited_for_a_while() -> None:

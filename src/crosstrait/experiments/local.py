@@ -71,7 +71,10 @@ class Local:
         if not groups:
             return
         workers = self.workers or affordable_workers(
-            at.panel, n_groups=len(groups), threads=self.threads
+            at.panel,
+            n_groups=len(groups),
+            threads=self.threads,
+            devices=most_devices(groups),
         )
         engine: Engine = InProcess(self.threads)
         if workers > 1:
@@ -82,6 +85,8 @@ class Local:
 @dataclass
 class ProcessPool:
     """Trains groups in ``workers`` processes, which share cores and GPUs evenly.
+
+    Each has as many GPUs as the training that uses most.
 
     A worker that dies (killed, out of memory) is replaced and its group goes on from its
     checkpoint; a group whose workers died three times has failed.
@@ -103,9 +108,16 @@ class ProcessPool:
             hand_over(at.panel, folder=shared)
             for fold, split in enumerate(at.splits):
                 split.save(shared / f"fold-{fold}.json")
+            shares = share_out(
+                workers=self.workers,
+                threads=self.threads,
+                cores=usable_cores(),
+                gpus=visible_gpus(),
+                devices=most_devices(groups),
+            )
             waiting = deque(groups)
             while waiting:
-                yield from self._until_death(waiting, shared, at, listener, wait=wait)
+                yield from self._until_death(waiting, shared, at, listener, shares, wait=wait)
         finally:
             shutil.rmtree(shared, ignore_errors=True)
 
@@ -115,18 +127,13 @@ class ProcessPool:
         shared: Path,
         at: Workplace,
         listener: Listener,
+        shares: Sequence[Share],
         *,
         wait: bool,
     ) -> Iterator[Outcome]:
         """Work through ``waiting``; return early, with the rest in it, when a worker dies."""
         running: dict[Future[Outcome], Task] = {}
         context = multiprocessing.get_context("spawn")
-        shares = share_out(
-            workers=self.workers,
-            threads=self.threads,
-            cores=usable_cores(),
-            gpus=visible_gpus(),
-        )
         pool = ProcessPoolExecutor(
             min(self.workers, len(waiting)),
             mp_context=context,
@@ -171,16 +178,22 @@ class ProcessPool:
                 yield Outcome(group=group, status="failed", lost=group.runs, message=message)
 
 
-def affordable_workers(panel: Panel, *, n_groups: int, threads: int = 1) -> int:
+def most_devices(groups: Sequence[Task]) -> int:
+    """Return how many devices the training uses that uses most."""
+    return max(group.first.train.devices for group in groups)
+
+
+def affordable_workers(panel: Panel, *, n_groups: int, threads: int = 1, devices: int = 1) -> int:
     """Return how many workers are worth starting: by cores, GPUs, groups of runs and memory.
 
-    One a GPU where there are GPUs, and no more than whose coded copies of the genotypes fit into
-    half of the memory.
+    One for ``devices`` GPUs where there are GPUs, and no more than whose coded copies of the
+    genotypes fit into half of the memory.
     """
     # Coded genotypes as float32, once more while they are made; and a process with torch.
     needed = 2 * 4 * panel["call_dosage"].size + (1 << 30)
     affordable = int(memory_bytes() // 2 // needed)
-    most = len(visible_gpus()) or cores() // threads
+    gpus = len(visible_gpus())
+    most = gpus // devices if gpus else cores() // max(threads, devices)
     return max(1, min(most, n_groups, affordable))
 
 

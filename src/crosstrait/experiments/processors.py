@@ -22,13 +22,13 @@ class Share:
         Threads of its trainings, which decide in which order floating-point numbers are added.
     cores
         Cores that the process is kept on; None: any.
-    gpu
-        Which of the GPUs that CUDA shows it sees, as CUDA_VISIBLE_DEVICES names it; None: all.
+    gpus
+        Which of the GPUs that CUDA shows it sees, as CUDA_VISIBLE_DEVICES names them; none: all.
     """
 
     threads: int
     cores: tuple[int, ...] | None = None
-    gpu: str | None = None
+    gpus: tuple[str, ...] = ()
 
 
 def share_out(
@@ -37,6 +37,7 @@ def share_out(
     threads: int,
     cores: Sequence[int],
     gpus: Sequence[str] = (),
+    devices: int = 1,
 ) -> list[Share]:
     """Divide cores and GPUs among workers.
 
@@ -51,14 +52,19 @@ def share_out(
         Of each training.
     cores, gpus
         The numbers of the cores, and the names of the GPUs, that may be used.
+    devices
+        Most GPUs, or processes on a CPU, that a training uses: each worker gets as many, and a
+        core for each.
     """
-    filled = workers * threads
-    pinned = filled <= len(cores) < filled + threads
+    each = max(threads, devices)
+    filled = workers * each
+    pinned = filled <= len(cores) < filled + each
+    seen = min(devices, len(gpus))
     return [
         Share(
             threads=threads,
-            cores=tuple(cores[i * threads : (i + 1) * threads]) if pinned else None,
-            gpu=gpus[i % len(gpus)] if gpus else None,
+            cores=tuple(cores[i * each : (i + 1) * each]) if pinned else None,
+            gpus=tuple(gpus[(i * seen + j) % len(gpus)] for j in range(seen)),
         )
         for i in range(workers)
     ]
@@ -80,8 +86,8 @@ def take(share: Share) -> None:
     machine()  # it says what the machine has, not what this process may use of it
     if share.cores is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, share.cores)
-    if share.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = share.gpu
+    if share.gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(share.gpus)
     os.environ["OMP_NUM_THREADS"] = str(share.threads)  # read by libraries that are loaded later
     torch.set_num_threads(share.threads)
     threadpool_limits(share.threads)
