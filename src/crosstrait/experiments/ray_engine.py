@@ -172,7 +172,7 @@ class _Cluster:
         ray = _ray()
         # On a cluster without GPUs a network waits for none.
         wanted = wants_gpu(task.first.config, task.first.train)
-        gpus = 1 if wanted and ray.cluster_resources().get("GPU") else 0
+        gpus = task.first.train.devices if wanted and ray.cluster_resources().get("GPU") else 0
         remote = ray.remote(num_cpus=self._threads, num_gpus=gpus, max_retries=_MOST_RETRIES)
         reference = remote(carry_out_on_node).remote(
             self._parcel, self._splits, task, self._mailbox, self._threads, self._origin
