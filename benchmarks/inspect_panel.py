@@ -14,7 +14,7 @@ import numpy as np
 from crosstrait.panel import Panel, from_arrays
 from crosstrait.panel.inspect import inspect
 
-SHAPES = [(1_008, 11_623, 46), (100_000, 1_000, 18)]
+SHAPES = [(1_008, 11_623, 46), (99_950, 1_164, 18)]
 QUICK = [(500, 600, 5)]
 
 

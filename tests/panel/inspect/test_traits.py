@@ -153,3 +153,16 @@ def test_few_pairs_are_listed_once() -> None:
     joint = summarise_jointly(panel_of(rng.normal(size=(20, 3))))
     assert len(joint.extremes()) == 3
     assert summarise_jointly(panel_of(rng.normal(size=20))).extremes() == []
+
+
+def test_histograms_hold_every_value_and_outliers_in_their_ends() -> None:
+    values = np.random.default_rng(4).normal(10, 2, 500)
+    values[3] = 999
+    trait = summarise_traits(
+        from_arrays(np.eye(500), trait_value=values[:, None], trait_names=["t"])
+    )[0]
+    assert trait.bin_counts.sum() == 500
+    assert trait.bin_edges[-1] < 40
+    assert trait.bin_edges[0] == np.delete(values, 3).min()
+    inner = np.histogram(np.delete(values, 3), bins=trait.bin_edges)[0]
+    assert (trait.bin_counts - inner).tolist() == [0] * 39 + [1]

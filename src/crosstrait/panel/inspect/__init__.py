@@ -7,13 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from crosstrait.panel.inspect.advice import advice
+from crosstrait.panel.inspect.duplicates import DuplicateGroup, summarise_duplicates
 from crosstrait.panel.inspect.genotypes import GenotypeSummary, summarise_genotypes
-from crosstrait.panel.inspect.linkage import (
-    LinkageSummary,
-    StructureSummary,
-    summarise_linkage,
-    summarise_structure,
-)
+from crosstrait.panel.inspect.linkage import LinkageSummary, summarise_linkage
+from crosstrait.panel.inspect.structure import StructureSummary, summarise_structure
 from crosstrait.panel.inspect.table import render
 from crosstrait.panel.inspect.traits import (
     JointSummary,
@@ -45,6 +42,8 @@ class PanelSummary:
         its own split.
     genotypes, linkage, structure, traits, joint
         The details; ``linkage`` is None where the loci have no places.
+    duplicates
+        Groups of samples with nearly the same genotype.
     warnings
         What is wrong or may be: each names the samples, loci or traits and what to do.
     """
@@ -60,6 +59,7 @@ class PanelSummary:
     split: dict[str, int]
     genotypes: GenotypeSummary
     linkage: LinkageSummary | None
+    duplicates: tuple[DuplicateGroup, ...]
     structure: StructureSummary
     traits: tuple[TraitSummary, ...]
     joint: JointSummary
@@ -91,6 +91,7 @@ def inspect(panel: Panel) -> PanelSummary:
     1
     """
     genotypes, structure = summarise_genotypes(panel), summarise_structure(panel)
+    duplicates = summarise_duplicates(panel, genotypes=genotypes)
     traits, joint = summarise_traits(panel), summarise_jointly(panel)
     contigs = np.unique(panel["variant_contig"].values)
     return PanelSummary(
@@ -105,10 +106,17 @@ def inspect(panel: Panel) -> PanelSummary:
         split=_counts(panel, "sample_split"),
         genotypes=genotypes,
         linkage=summarise_linkage(panel),
+        duplicates=duplicates,
         structure=structure,
         traits=traits,
         joint=joint,
-        warnings=advice(genotypes=genotypes, structure=structure, traits=traits, joint=joint),
+        warnings=advice(
+            genotypes=genotypes,
+            duplicates=duplicates,
+            structure=structure,
+            traits=traits,
+            joint=joint,
+        ),
     )
 
 

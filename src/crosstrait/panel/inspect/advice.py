@@ -8,8 +8,9 @@ from itertools import chain
 import numpy as np
 
 from crosstrait.errors import listed
+from crosstrait.panel.inspect.duplicates import DuplicateGroup
 from crosstrait.panel.inspect.genotypes import GenotypeSummary
-from crosstrait.panel.inspect.linkage import StructureSummary
+from crosstrait.panel.inspect.structure import StructureSummary
 from crosstrait.panel.inspect.traits import OUTLIER_SD, JointSummary, TraitSummary
 
 MUCH_MISSING = 0.2
@@ -63,6 +64,21 @@ def genotype_advice(genotypes: GenotypeSummary) -> Iterator[str]:
             f"{n_samples:,} samples have the genotype of another: {shown}; a model "
             f"that saw one knows the other, so keep them on one side of the split (scheme group) "
             f"or remove all but one"
+        )
+
+
+def duplicate_advice(groups: tuple[DuplicateGroup, ...]) -> Iterator[str]:
+    """Yield a warning about samples with nearly the genotype of another."""
+    alike = [group for group in groups if group.share < 1]
+    if alike:
+        n_samples = sum(len(group.samples) for group in alike)
+        shown = listed(
+            (f"{' ~ '.join(group.samples[:5])} ({group.share:.1%})" for group in alike), most=5
+        )
+        yield (
+            f"{n_samples:,} samples have nearly the genotype of another: {shown}; clones, "
+            f"replicates or a swapped tube: keep them on one side of the split (scheme group) or "
+            f"remove all but one"
         )
 
 
@@ -156,6 +172,7 @@ def joint_advice(joint: JointSummary, *, n_samples: int) -> Iterator[str]:
 def advice(
     *,
     genotypes: GenotypeSummary,
+    duplicates: tuple[DuplicateGroup, ...],
     structure: StructureSummary,
     traits: tuple[TraitSummary, ...],
     joint: JointSummary,
@@ -164,6 +181,7 @@ def advice(
     return tuple(
         chain(
             genotype_advice(genotypes),
+            duplicate_advice(duplicates),
             structure_advice(structure),
             joint_advice(joint, n_samples=len(genotypes.sample_id)),
             chain.from_iterable(map(trait_advice, traits)),

@@ -1,4 +1,4 @@
-"""How far linkage reaches, and whether the samples fall into groups: estimates from a subset."""
+"""How far linkage reaches: an estimate from a subset of samples and loci."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ DISTANCE_EDGES = np.array([1, 1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6, 3e6, 1e7, 3e7, 
 
 _MOST_SAMPLES = 2000
 _MOST_ANCHORS = 400
-_MOST_PC_LOCI = 500
-_N_COMPONENTS = 10
+_R2_BINS = 400
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,6 +32,8 @@ class LinkageSummary:
         (B,) pairs of loci looked at.
     mean_r2
         (B,) mean squared correlation of these pairs.
+    low_r2, high_r2
+        (B,) 10 % and 90 % quantiles of these pairs, to 1/400.
     unlinked_r2
         The same for loci on different chromosomes; NaN if there is but one.
     n_samples
@@ -43,6 +44,8 @@ class LinkageSummary:
     distance_to: FloatArray
     n_pairs: NDArray[np.intp]
     mean_r2: FloatArray
+    low_r2: FloatArray
+    high_r2: FloatArray
     unlinked_r2: float
     n_samples: int
 
@@ -52,33 +55,16 @@ class LinkageSummary:
         return float(self.distance_to[above[-1]]) if above.size else 0.0
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class StructureSummary:
-    """How much of the genetic variance lies along few directions.
-
-    Attributes
-    ----------
-    variance_share
-        (k,) share of the variance of the standardised dosages along the first principal
-        components.
-    n_samples, n_loci
-        The subset that this was estimated on.
-    """
-
-    variance_share: FloatArray
-    n_samples: int
-    n_loci: int
-
-
 def summarise_linkage(panel: Panel) -> LinkageSummary | None:
     """Estimate the decay of linkage with distance; None where no two loci have a place."""
     contigs, positions = panel["variant_contig"].values, panel["variant_position"].values
     placed = np.flatnonzero(positions >= 0)
     if len(placed) < 2:
         return None
-    calls, rows = panel["call_dosage"].values, _some_samples(panel)
+    calls, rows = panel["call_dosage"].values, some_samples(panel)
     anchors = placed[np.unique(np.linspace(0, len(placed) - 1, _MOST_ANCHORS).astype(np.intp))]
-    sums, n_pairs = np.zeros(len(DISTANCE_EDGES)), np.zeros(len(DISTANCE_EDGES), dtype=np.intp)
+    sums = np.zeros(len(DISTANCE_EDGES))
+    counts = np.zeros((len(DISTANCE_EDGES), _R2_BINS), dtype=np.intp)
     for contig in np.unique(contigs[anchors]):
         here, there = anchors[contigs[anchors] == contig], placed[contigs[placed] == contig]
         r2 = _r2(calls, rows, here, there)
@@ -86,7 +72,11 @@ def summarise_linkage(panel: Panel) -> LinkageSummary | None:
         usable = ~np.isnan(r2) & (here[:, None] != there[None, :])
         classes = np.searchsorted(DISTANCE_EDGES, np.maximum(distance, 1)[usable], side="right") - 1
         sums += np.bincount(classes, weights=r2[usable], minlength=len(sums))
-        n_pairs += np.bincount(classes, minlength=len(sums))
+        bins = np.minimum((_R2_BINS * r2[usable]).astype(np.intp), _R2_BINS - 1)
+        counts += np.bincount(classes * _R2_BINS + bins, minlength=counts.size).reshape(
+            counts.shape
+        )
+    n_pairs = counts.sum(axis=1)
     seen = np.flatnonzero(n_pairs)
     if not seen.size:
         return None
@@ -98,29 +88,22 @@ def summarise_linkage(panel: Panel) -> LinkageSummary | None:
         distance_to=DISTANCE_EDGES[seen + 1],
         n_pairs=n_pairs[seen],
         mean_r2=sums[seen] / n_pairs[seen],
+        low_r2=_quantiles(counts[seen], 0.1),
+        high_r2=_quantiles(counts[seen], 0.9),
         unlinked_r2=float(across.mean()) if across.size else float("nan"),
         n_samples=len(rows),
     )
 
 
-def summarise_structure(panel: Panel) -> StructureSummary:
-    """Estimate the variance along the first principal components of the genotypes."""
-    calls, rows = panel["call_dosage"].values, _some_samples(panel)
-    n_loci = calls.shape[1]
-    loci = np.unique(np.linspace(0, n_loci - 1, _MOST_PC_LOCI).astype(np.intp))
-    unit = _unit(calls, rows, loci)
-    unit = unit[:, ~np.isnan(unit).any(axis=0)]
-    small = unit @ unit.T if len(unit) < unit.shape[1] else unit.T @ unit
-    variance = np.linalg.eigvalsh(small)[::-1] if small.size else np.zeros(1)
-    total = max(float(variance.sum()), 1e-12)
-    return StructureSummary(
-        variance_share=np.maximum(variance[:_N_COMPONENTS], 0) / total,
-        n_samples=len(rows),
-        n_loci=unit.shape[1],
-    )
+def _quantiles(counts: NDArray[np.intp], level: float) -> FloatArray:
+    """Return the middle of the bin that holds the quantile, of each row of a histogram."""
+    reached = np.cumsum(counts, axis=1) >= level * counts.sum(axis=1)[:, None]
+    middle: FloatArray = (reached.argmax(axis=1) + 0.5) / counts.shape[1]
+    return middle
 
 
-def _some_samples(panel: Panel) -> NDArray[np.intp]:
+def some_samples(panel: Panel) -> NDArray[np.intp]:
+    """Return rows of at most 2,000 samples, always the same."""
     n_samples = panel.sizes["samples"]
     chosen = np.random.default_rng(0).permutation(n_samples)[:_MOST_SAMPLES]
     return np.sort(chosen).astype(np.intp)
@@ -133,12 +116,12 @@ def _r2(
     there: NDArray[np.intp],
 ) -> FloatArray:
     """Return (len(here), len(there)) squared correlations, NaN for loci that do not vary."""
-    r = _unit(calls, rows, here).T @ _unit(calls, rows, there)
+    r = standardised(calls, rows, here).T @ standardised(calls, rows, there)
     squared: FloatArray = np.square(r, dtype=np.float64)
     return squared
 
 
-def _unit(
+def standardised(
     calls: NDArray[Any], rows: NDArray[np.intp], loci: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """Return centred dosages (n, K) of unit length, holes at the mean; NaN without variance."""

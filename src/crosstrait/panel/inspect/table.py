@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from crosstrait.panel.inspect.genotypes import MAF_EDGES, GenotypeSummary
-from crosstrait.panel.inspect.linkage import LinkageSummary, StructureSummary
+from crosstrait.panel.inspect.linkage import LinkageSummary
+from crosstrait.panel.inspect.structure import StructureSummary
 from crosstrait.panel.inspect.traits import JointSummary, TraitSummary
 
 if TYPE_CHECKING:

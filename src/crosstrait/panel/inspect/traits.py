@@ -16,10 +16,11 @@ FloatArray = NDArray[np.floating[Any]]
 OUTLIER_SD = 6.0
 """Distance from the median, in robust standard deviations, from which a value is an outlier."""
 
+_N_BINS = 40
 _MAD_TO_SD = 1.4826  # of a normal distribution
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class TraitSummary:
     """One trait in numbers, over the samples it was measured on.
 
@@ -37,6 +38,8 @@ class TraitSummary:
         Different values.
     common_value, common_count
         The value that occurs most often, and how often.
+    bin_edges, bin_counts
+        (B + 1,), (B,) histogram of the values; those of outliers count in the outermost bins.
     outliers
         Samples more than ``OUTLIER_SD`` robust SD (1.4826 times the median absolute deviation,
         which outliers do not inflate; the SD where that is 0) from the median, farthest first.
@@ -57,6 +60,8 @@ class TraitSummary:
     n_distinct: int
     common_value: float
     common_count: int
+    bin_edges: FloatArray
+    bin_counts: NDArray[np.intp]
     outliers: tuple[str, ...]
     n_standard_errors: int
     noise_share: float
@@ -85,6 +90,8 @@ class JointSummary:
         or without variance among them.
     n_shared
         (T, T) samples that have both traits.
+    measured
+        (N, T) whether a sample has the trait.
     """
 
     trait_name: StringArray
@@ -92,6 +99,7 @@ class JointSummary:
     without_any: tuple[str, ...]
     correlation: FloatArray
     n_shared: NDArray[np.intp]
+    measured: NDArray[np.bool_]
 
     def extremes(self, *, most: int = 3) -> list[tuple[str, str, float, int]]:
         """Return the most positive and the most negative correlations.
@@ -136,6 +144,9 @@ def _summarise(name: str, value: FloatArray, error: FloatArray, ids: StringArray
     spread = _MAD_TO_SD * float(np.median(deviation)) or sd
     far = np.flatnonzero(deviation > OUTLIER_SD * spread)
     far = far[np.argsort(-deviation[far], kind="stable")]
+    reach = np.median(y) + OUTLIER_SD * spread * np.array([-1, 1])
+    bounds = (max(float(y.min()), float(reach[0])), min(float(y.max()), float(reach[1])))
+    bin_counts, bin_edges = np.histogram(np.clip(y, *bounds), bins=_N_BINS, range=bounds)
     distinct, counts = np.unique(y, return_counts=True)
     known = se[~np.isnan(se)]
     return TraitSummary(
@@ -150,6 +161,8 @@ def _summarise(name: str, value: FloatArray, error: FloatArray, ids: StringArray
         n_distinct=len(distinct),
         common_value=float(distinct[counts.argmax()]),
         common_count=int(counts.max()),
+        bin_edges=bin_edges,
+        bin_counts=bin_counts,
         outliers=tuple(str(sample) for sample in samples[far]),
         n_standard_errors=len(known),
         noise_share=float(np.mean(known**2)) / sd**2 if known.size else float("nan"),
@@ -178,4 +191,5 @@ def summarise_jointly(panel: Panel) -> JointSummary:
         without_any=tuple(str(name) for name in panel["sample_id"].values[~measured.any(axis=1)]),
         correlation=np.clip(correlation, -1, 1),
         n_shared=n.astype(np.intp),
+        measured=measured,
     )
