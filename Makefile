@@ -30,7 +30,7 @@ docs: $(STAMP)  ## Build the site with warnings as errors, and run every example
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"crosstrait needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[trees,tune,slurm,tensorboard,docs,test,lint]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[trees,tune,ray,slurm,modal,tensorboard,docs,test,lint]'
 	touch $(STAMP)
 
 clean:

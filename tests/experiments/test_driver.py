@@ -211,7 +211,6 @@ def test_an_unknown_trait_is_refused_before_any_training(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "workers", "part"),
     [
-        ("modal", 1, "not part of this version"),
         ("lcoal", 1, "did you mean 'local'?"),
         ("local", 0, "at least one process"),
     ],

@@ -76,7 +76,7 @@ def run_experiment(
     out
         The folder of the experiment. Finished runs in it are not trained again.
     executor
-        Which engine trains: ``local``, ``ray`` or ``slurm``.
+        Which engine trains: ``local``, ``ray``, ``slurm`` or ``modal``.
     workers
         Processes or tasks that train at once; None: as many as cores, memory and runs allow. With
         more than one locally, a script needs Python's ``if __name__ == "__main__":``.
@@ -107,7 +107,11 @@ def run_experiment(
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
     engine = make_engine(
-        executor, workers=workers, threads=experiment.threads, slurm=experiment.slurm
+        executor,
+        workers=workers,
+        threads=experiment.threads,
+        slurm=experiment.slurm,
+        modal=experiment.modal,
     )
     console = console or Console(quiet=True)
     failures: list[Failure] = []

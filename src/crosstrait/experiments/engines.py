@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from crosstrait.errors import SettingsError, unknown
 from crosstrait.experiments.engine import Engine
+from crosstrait.experiments.modal_table import ModalConfig
 from crosstrait.experiments.slurm_table import SlurmConfig
 
 EXECUTORS = ("local", "ray", "slurm", "modal")
@@ -18,7 +19,7 @@ def check_engine(name: str, *, workers: int | None) -> None:
     Raises
     ------
     SettingsError
-        If there is none of that name, or not yet, or without workers.
+        If there is none of that name, it cannot be used here, or it has no workers.
     """
     if name not in EXECUTORS:
         raise SettingsError(unknown("executor", name, EXECUTORS))
@@ -30,11 +31,10 @@ def check_engine(name: str, *, workers: int | None) -> None:
         from crosstrait.experiments.slurm_cluster import check_slurm
 
         check_slurm()
-    elif name != "local":
-        raise SettingsError(
-            f"the executor {name!r} is not part of this version; use --executor local, with "
-            f"--workers for several processes, --executor ray or --executor slurm"
-        )
+    elif name == "modal":
+        from crosstrait.experiments.modal_service import check_modal
+
+        check_modal()
     if workers is not None and workers < 1:
         raise SettingsError(f"workers = {workers}: at least one process is needed")
 
@@ -45,6 +45,7 @@ def make_engine(
     workers: int | None,
     threads: int = 1,
     slurm: SlurmConfig | None = None,
+    modal: ModalConfig | None = None,
 ) -> Engine:
     """Return the engine.
 
@@ -58,6 +59,8 @@ def make_engine(
         CPU threads of each training.
     slurm
         What to ask a Slurm cluster for.
+    modal
+        What Modal's containers have.
     """
     if name == "ray":
         from crosstrait.experiments.ray_engine import RayEngine
@@ -69,6 +72,10 @@ def make_engine(
 
         cluster = SlurmCluster(config=slurm or SlurmConfig(), threads=threads)
         return SlurmEngine(cluster=cluster, workers=workers, threads=threads)
+    if name == "modal":
+        from crosstrait.experiments.modal_engine import ModalEngine
+
+        return ModalEngine(workers, threads, modal or ModalConfig())
     from crosstrait.experiments.local import Local
 
     return Local(workers, threads)

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from crosstrait.errors import SettingsError, StorageError, unknown
 from crosstrait.experiments.changes import apply_changes
+from crosstrait.experiments.modal_table import ModalConfig
 from crosstrait.experiments.model_tables import ModelEntry, attempt, read_models, trait_names
 from crosstrait.experiments.slurm_table import SlurmConfig
 from crosstrait.experiments.tune_table import TuneConfig
@@ -19,7 +20,7 @@ from crosstrait.settings import Settings
 from crosstrait.split.config import SplitConfig
 from crosstrait.training.config import TrainConfig
 
-_TABLES = ("data", "split", "train", "tune", "slurm", "model")
+_TABLES = ("data", "split", "train", "tune", "slurm", "modal", "model")
 
 
 class DataConfig(Settings):
@@ -77,8 +78,8 @@ class Experiment(Settings):
         The ``[[model]]`` tables, in order.
     tune
         The ``[tune]`` table; None where every model keeps the settings of the file.
-    slurm
-        The ``[slurm]`` table: what a cluster is asked for; it changes no result.
+    slurm, modal
+        The tables of the same names: what a cluster is asked for; they change no result.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Experiment(Settings):
     tune: TuneConfig | None = None
     threads: int = 1
     slurm: SlurmConfig = Field(default=SlurmConfig(), exclude=True)
+    modal: ModalConfig = Field(default=ModalConfig(), exclude=True)
 
 
 def read_experiment(path: Path, *, changes: Sequence[str] = (), tune: bool = False) -> Experiment:
@@ -152,7 +154,7 @@ def parse_experiment(
     """
     problems = [unknown("table", key, _TABLES) for key in values if key not in _TABLES]
     tables: dict[str, Mapping[str, Any]] = {}
-    for key in ("data", "split", "train", "tune", "slurm"):
+    for key in ("data", "split", "train", "tune", "slurm", "modal"):
         table = values.get(key, {})
         if not isinstance(table, Mapping):
             problems.append(f"[{key}] must be a table; got {key} = {table!r}")
@@ -165,13 +167,14 @@ def parse_experiment(
     train = attempt(problems, TrainTable, tables["train"], "[train]")
     tune = attempt(problems, TuneConfig, tables["tune"], "[tune]") if "tune" in values else None
     slurm = attempt(problems, SlurmConfig, tables["slurm"], "[slurm]")
+    modal = attempt(problems, ModalConfig, tables["modal"], "[modal]")
     shared = {
         key: value
         for key, value in tables["train"].items()
         if key not in ("replicates", "seed", "threads")
     }
     models = read_models(problems, values.get("model", []), shared=shared if train else {})
-    if problems or data is None or split is None or train is None or slurm is None:
+    if problems or not (data and split and train and slurm and modal):
         raise SettingsError(f"{where}: {'; '.join(problems)}")
     if split.path is not None:
         split = split.model_copy(update={"path": folder / split.path})
@@ -186,6 +189,7 @@ def parse_experiment(
         models=tuple(models),
         tune=tune,
         slurm=slurm,
+        modal=modal,
     )
 
 

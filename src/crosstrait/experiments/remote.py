@@ -144,5 +144,5 @@ class _Teller:
     def epoch(self, group: Task, done: EpochDone) -> None:
         """Tell now and then."""
         if time.monotonic() - self._told >= self._post.tell_seconds:
-            self._post.tell(group, done)
             self._told = time.monotonic()
+            self._post.tell(group, done)

@@ -14,13 +14,21 @@ Files = dict[str, bytes]
 
 
 class Store(Protocol):
-    """Files below folders, each replaced whole; names have slashes as in ``runs/.work/a/b``."""
+    """Files below folders, each replaced whole; names have slashes as in ``runs/.work/a/b``.
+
+    Stores of the same files are equal, so that what was read from them can be remembered.
+    """
+
+    def __hash__(self) -> int: ...
 
     def store(self, files: Mapping[str, bytes]) -> None:
         """Keep ``files``, in place of those of the same names."""
 
     def fetch(self, folders: Iterable[str]) -> Files:
         """Return the files below ``folders``, which need not exist."""
+
+    def read(self, name: str) -> bytes:
+        """Return one file."""
 
     def names(self, folder: str) -> set[str]:
         """Return the names of the files below ``folder``."""
@@ -46,11 +54,11 @@ class FileStore:
 
     def fetch(self, folders: Iterable[str]) -> Files:
         """Read the files below ``folders``."""
-        return {
-            name: (self.root / name).read_bytes()
-            for folder in folders
-            for name in self.names(folder)
-        }
+        return {name: self.read(name) for folder in folders for name in self.names(folder)}
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        return (self.root / name).read_bytes()
 
     def names(self, folder: str) -> set[str]:
         """List files; not those that are being written."""
