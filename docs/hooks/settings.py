@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from griffe import Docstring, DocstringSectionAttributes
@@ -77,7 +78,7 @@ def _meanings(config: Any) -> dict[str, str]:
                     text = text.replace("``", "`").replace("|", r"\|")
                     names = attribute.name.split(", ")
                     own = text.split("; ")  # "a, b" are often explained one after the other
-                    texts = own if len(own) == len(names) else [text] * len(names)
+                    texts = own if len(own) == len(names) > 2 else [text] * len(names)
                     found |= {n: t[0].upper() + t[1:] for n, t in zip(names, texts, strict=True)}
     return found
 
@@ -88,17 +89,23 @@ def _takes(field: FieldInfo) -> str:
         return ", ".join(f"`{choice!r}`" for choice in choices if isinstance(choice, str)).replace(
             "'", '"'
         )
-    kinds = [part for part in _parts(field.annotation) if part is not type(None)]
-    kind = _NAMES.get(kinds[0], "table" if hasattr(kinds[0], "model_fields") else None)
-    if kind is None:
-        kind = "path" if "Path" in str(kinds[0]) else "list"
+    kinds = [_kind(part) for part in _parts(field.annotation) if part is not type(None)]
+    kind = " or ".join(dict.fromkeys(kinds))
     limits = [
-        shown.format(f"{getattr(limit, name):g}")
+        shown.format(f"{getattr(limit, name):g}").replace(" ", "&nbsp;")
         for limit in field.metadata
         for name, shown in _LIMITS.items()
         if kind != "list" and getattr(limit, name, None) is not None
     ]
     return " ".join([kind, ", ".join(limits)]).strip()
+
+
+def _kind(part: Any) -> str:
+    if part in _NAMES:
+        return _NAMES[part]
+    if hasattr(part, "model_fields") or "dict" in str(part) or "Mapping" in str(part):
+        return "table"
+    return "path" if "Path" in str(part) else "list"
 
 
 def _parts(annotation: Any) -> tuple[Any, ...]:
@@ -116,6 +123,8 @@ def _default(field: FieldInfo) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
         return f"`[{', '.join(str(getattr(item, 'type', item)) for item in value)}]`"
+    if isinstance(value, Mapping):
+        return "empty"
     if isinstance(value, BaseModel):
         return "its defaults"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value:g}`"
