@@ -4,10 +4,11 @@
     python validation/ray_cluster.py --quick
 
 Two nodes of one CPU each are started by ``ray start`` on this machine. ``crosstrait run --executor
-ray`` trains 12 runs on them; once some are finished, every process of the second node gets SIGKILL.
-The command must end well on what is left, without training a finished run again, and every number
-of predictions.parquet and leaderboard.csv (but the training times) must be bit for bit that of
-``--executor local``. Needs Linux and ``pip install 'crosstrait[ray]'``.
+ray`` trains 12 runs on them; once some are finished and another has sent a checkpoint, every
+process of the second node gets SIGKILL. The command must end well on what is left, without training
+a finished run again, and every number of predictions.parquet and leaderboard.csv (but the training
+times) must be bit for bit that of ``--executor local``. Needs Linux and
+``pip install 'crosstrait[ray]'``. What it starts it ends, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,8 +50,7 @@ embedding_dim = 8
 dropout = 0.1
 """
 RAY = str(Path(sys.executable).with_name("ray"))
-PORT = 6399
-# Of this cluster alone, and forgotten with it.
+# Of this cluster alone, and forgotten with it: it joins no other, and no other joins it.
 AUTHENTICATION = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
@@ -57,7 +58,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="trainings of a second; no table")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    port = _free_port()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         config = SimulationConfig(n_samples=300, n_loci=60, n_traits=2, n_causal=8)
         save_panel(simulate(config)[0], folder / "cross.zarr")
@@ -65,16 +67,19 @@ def main() -> int:
         here = _run(folder, "local", "--executor", "local", "--workers", "2")
         if here.wait() != 0:
             sys.exit(f"the run on one machine failed: {(folder / 'local.log').read_text()}")
-        nodes = [_start_node("--head", f"--port={PORT}", "--include-dashboard=false")]
+        # Everything that Ray itself writes goes into a folder that is deleted with the rest.
+        own = ("--include-dashboard=false", f"--temp-dir={folder / 'ray-files'}")
+        nodes = [_start_node("--head", f"--port={port}", *own)]
         try:
-            _wait_for(_answers, nodes[0])
-            nodes.append(_start_node(f"--address=127.0.0.1:{PORT}"))
+            _wait_for(lambda: bool(_status(port)), nodes[0])
+            nodes.append(_start_node(f"--address=127.0.0.1:{port}"))
             start = time.monotonic()
-            run = _run(folder, "ray", "--executor", "ray", RAY_ADDRESS=f"127.0.0.1:{PORT}")
+            run = _run(folder, "ray", "--executor", "ray", RAY_ADDRESS=f"127.0.0.1:{port}")
             _wait_for(lambda: any(folder.glob("ray/runs/canonical-*/DONE")), run)
-            n_nodes = _n_nodes()
+            _wait_for(lambda: any(folder.glob("ray/runs/.work/canonical-*/*.safetensors")), run)
+            n_nodes = _status(port).count(" node_")
             finished = len(list(folder.glob("ray/runs/*/DONE")))
-            checkpoints = len(list(folder.glob("ray/runs/.work/canonical-*/*")))
+            checkpoints = len(list(folder.glob("ray/runs/.work/canonical-*/*.safetensors")))
             moments = _written(folder)
             _kill_with_children(nodes[1].pid)
             killed = time.monotonic() - start
@@ -83,7 +88,6 @@ def main() -> int:
         finally:
             for node in nodes:
                 _kill_with_children(node.pid)
-            _forget()
         untouched = all(_written(folder).get(path) == moment for path, moment in moments.items())
         same = code == 0 and _numbers(folder / "ray") == _numbers(folder / "local")
         if code:
@@ -127,16 +131,14 @@ def _start_node(*options: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _answers() -> bool:
-    return bool(_status())
+def _free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return int(opened.getsockname()[1])
 
 
-def _n_nodes() -> int:
-    return _status().count(" node_")
-
-
-def _status() -> str:
-    command = [RAY, "status", f"--address=127.0.0.1:{PORT}"]
+def _status(port: int) -> str:
+    command = [RAY, "status", f"--address=127.0.0.1:{port}"]
     environment = {**os.environ, **AUTHENTICATION}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     return done.stdout if done.returncode == 0 else ""
@@ -145,19 +147,13 @@ def _status() -> str:
 def _kill_with_children(pid: int) -> None:
     """Send SIGKILL to a process that this script started, and to all that came of it."""
     try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        children = " ".join((thread / "children").read_text() for thread in threads).split()
+        os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
         return
-    os.kill(pid, signal.SIGKILL)
     for child in children:
         _kill_with_children(int(child))
-
-
-def _forget() -> None:
-    """Take this dead cluster out of where Ray looks for a running one."""
-    known = Path("/tmp/ray/ray_current_cluster")
-    if known.is_file() and known.read_text().strip().endswith(f":{PORT}"):
-        known.unlink()
 
 
 def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -5,14 +5,13 @@ import queue
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from crosstrait.errors import SettingsError
 from crosstrait.experiments import modal_container
@@ -40,6 +39,7 @@ from support.near import NearService, near
 
 modal = pytest.importorskip("modal", reason="needs Modal: pip install 'crosstrait[modal]'")
 pytest.importorskip("optuna", reason="searches too")
+pytestmark = pytest.mark.usefixtures("kept_threads")
 
 TUNED = TINY.replace("[train]", "[tune]\ntrials = 2\n[train]")
 
@@ -54,15 +54,6 @@ class Silent:
 
     def epoch(self, group: Task, done: EpochDone) -> None:
         self.epochs.append(done)
-
-
-@pytest.fixture(autouse=True)
-def same_threads() -> Iterator[None]:
-    """Training in a container sets the threads of its process, which here is pytest's."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tasks_of(path: Path) -> tuple[list[Task], Any]:

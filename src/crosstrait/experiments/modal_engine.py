@@ -17,6 +17,7 @@ from typing import Protocol
 from crosstrait.errors import SettingsError
 from crosstrait.experiments.dispatch import dispatch
 from crosstrait.experiments.engine import Listener, Outcome, Task
+from crosstrait.experiments.local import most_devices
 from crosstrait.experiments.modal_container import Order, send_data, unfinished_folders
 from crosstrait.experiments.modal_service import Needs, connect
 from crosstrait.experiments.modal_table import ModalConfig
@@ -77,7 +78,7 @@ class ModalEngine:
         if not groups:
             return
         needs = Needs(
-            cpus=self.threads,
+            cpus=max(self.threads, most_devices(groups)),
             memory_gb=self.config.memory_gb or memory_needed(at.panel),
             gpu=self.config.gpu,
             minutes=self.config.minutes,

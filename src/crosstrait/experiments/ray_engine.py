@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -169,11 +170,23 @@ class _Cluster:
         _ray().kill(self._mailbox)
 
     def submit(self, task: Task) -> Future[Reply]:
-        ray = _ray()
+        train = task.first.train
         # On a cluster without GPUs a network waits for none.
-        wanted = wants_gpu(task.first.config, task.first.train)
-        gpus = task.first.train.devices if wanted and ray.cluster_resources().get("GPU") else 0
-        remote = ray.remote(num_cpus=self._threads, num_gpus=gpus, max_retries=_MOST_RETRIES)
+        wanted = wants_gpu(task.first.config, train) and _most_on_a_node("GPU")
+        needs = {
+            "CPU": max(self._threads, train.devices),
+            "GPU": train.devices if wanted else 0,
+        }
+        for name, needed in needs.items():
+            if needed > (most := _most_on_a_node(name)):
+                warnings.warn(
+                    f"{task} waits for a node with {needed} {name}s: no node of the Ray cluster "
+                    f"has more than {most:g}",
+                    stacklevel=2,
+                )
+        remote = _ray().remote(
+            num_cpus=needs["CPU"], num_gpus=needs["GPU"], max_retries=_MOST_RETRIES
+        )
         reference = remote(carry_out_on_node).remote(
             self._parcel, self._splits, task, self._mailbox, self._threads, self._origin
         )
@@ -193,6 +206,12 @@ class _Cluster:
 def _ray() -> Any:
     """Import Ray; untyped, as it is checked where it is not installed too."""
     return importlib.import_module("ray")
+
+
+def _most_on_a_node(resource: str) -> float:
+    """Return how much of ``resource`` the node has that has most of it."""
+    nodes = [node["Resources"] for node in _ray().nodes() if node["Alive"]]
+    return max((node.get(resource, 0.0) for node in nodes), default=0.0)
 
 
 def _connect(ray: Any) -> None:
