@@ -94,6 +94,20 @@ def test_an_array_asks_for_what_the_table_says(tmp_path: Path, command: Commands
     assert "gres" not in script
 
 
+def test_a_driver_in_a_job_does_not_hand_its_own_share_on(
+    tmp_path: Path, command: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("sbatch", f"env > {tmp_path}/environment; echo Submitted batch job 17")
+    for name in ("SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "SLURM_CONF"):
+        monkeypatch.setenv(name, "3")
+    cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpu=False)
+    there = (tmp_path / "environment").read_text()
+    assert "SLURM_CONF=3" in there
+    assert "SLURM_JOB_ID" not in there
+    assert "SLURM_CPUS_PER_TASK" not in there
+    assert os.environ["SLURM_CPUS_PER_TASK"] == "3"
+
+
 def test_what_is_pickled_is_texts_and_a_number(tmp_path: Path, command: Commands) -> None:
     command("sbatch", "echo Submitted batch job 17")
     cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpu=False)

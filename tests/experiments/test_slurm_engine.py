@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -14,12 +15,13 @@ from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all, draw_splits, run_experiment
 from crosstrait.experiments.engine import Task, both_passes
 from crosstrait.experiments.file import read_experiment
+from crosstrait.experiments.local import InProcess
 from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.run import METRICS, Workplace, train_group
 from crosstrait.experiments.slurm_engine import SlurmEngine
 from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
 from crosstrait.experiments.slurm_job import SlurmJob
-from crosstrait.experiments.tuning import tune_runs
+from crosstrait.experiments.tuning import TUNING, tune_runs
 from crosstrait.panel.sources import load_panel
 from crosstrait.training.progress import EpochDone
 from support.experiments import TINY, write_tiny
@@ -31,11 +33,11 @@ if not Path("/proc").is_dir():
 from support.local_cluster import LocalCluster
 
 RANDOM = TINY.replace('scheme = "kfold"\nfolds = 2', 'scheme = "random"')
-RANDOM = RANDOM.replace("[train]", "[train]\nthreads = 1")
-RIDGE = '[[model]]\ntype = "ridge"\n'
-TUNED = RANDOM.replace("[train]", "[tune]\ntrials = 2\n[train]").replace(RIDGE, "")
-NETWORK = RANDOM.replace("max_epochs = 3", "max_epochs = 300").replace("replicates = 2\n", "")
-NETWORK = NETWORK.replace(RIDGE, "")
+SETTINGS, RIDGE, NETWORK = RANDOM.split("[[model]]")
+BOTH = f"{SETTINGS}[[model]]{RIDGE}[[model]]{NETWORK}"
+LONG = f"{SETTINGS}[[model]]{NETWORK}".replace("max_epochs = 3", "max_epochs = 300")
+LONG = LONG.replace("replicates = 2\n", "")
+TUNED = f'{SETTINGS}[tune]\ntrials = 2\n[[model]]\ntype = "trees"\nmax_rounds = 20\n'
 
 
 @pytest.fixture
@@ -72,42 +74,42 @@ def scores(out: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in out.glob(f"runs/*/{METRICS}")}
 
 
-def test_jobs_give_the_bits_of_this_process(tmp_path: Path, cluster: LocalCluster) -> None:
+def test_a_search_finds_the_settings_that_it_finds_in_this_process(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    pytest.importorskip("lightgbm", reason="tunes trees")
     pytest.importorskip("optuna", reason="tunes in jobs too")
     path = write_tiny(tmp_path, text=TUNED)
-    runs, at = workplace(path, tmp_path / "slurm")
-    engine = SlurmEngine(cluster=cluster, workers=2, ask_seconds=0.5)
-    console = Console(quiet=True)
-    tuned = tune_runs(
-        runs,
-        experiment=read_experiment(path),
-        at=at,
-        engine=engine,
-        console=console,
-        out=tmp_path / "slurm",
-    )
-    finished, n_trained, failures = carry_out_all(tuned.runs, at=at, engine=engine, console=console)
-    assert (len(finished), n_trained, failures) == (2, 2, [])
-    local = run_experiment(read_experiment(path), out=tmp_path / "local").folder
-    assert scores(tmp_path / "slurm") == scores(local) != {}
-    left = [p for p in (tmp_path / "slurm" / "slurm").rglob("*") if p.is_file()]
-    assert not [p for p in left if p.suffix == ".pkl" or p.parent.name in ("tasks", "outcomes")]
-    assert (tmp_path / "slurm" / "slurm").stat().st_mode & 0o077 == 0
+    engines = {"slurm": SlurmEngine(cluster=cluster, ask_seconds=0.2), "local": InProcess(1)}
+    scores = []
+    for name, engine in engines.items():
+        out = tmp_path / name
+        runs, at = workplace(path, out)
+        console = Console(quiet=True)
+        experiment = read_experiment(path)
+        tuned = tune_runs(
+            runs, experiment=experiment, at=at, engine=engine, console=console, out=out
+        )
+        assert not tuned.failures
+        table = pd.read_csv(out / TUNING).drop(columns="seconds")
+        scores.append((table, [run.key for run in tuned.runs]))
+    (slurm, keys), (local, local_keys) = scores
+    assert len(slurm) == 2
+    assert keys == local_keys
+    pd.testing.assert_frame_equal(slurm, local, check_exact=True)
 
 
 def test_a_preempted_job_goes_on_from_where_it_was_asked_to_leave(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:
-    path = write_tiny(tmp_path, text=NETWORK)
+    path = write_tiny(tmp_path, text=LONG)
     runs, at = workplace(path, tmp_path / "slurm")
-    signals = [signal.SIGUSR2, signal.SIGTERM]
-    asked_at: list[int] = []
+    signals = [signal.SIGUSR2]
 
     class Preempting(Ears):
         def epoch(self, group: Task, done: EpochDone) -> None:
             super().epoch(group, done)
-            if signals and done.epoch > max(asked_at, default=1):
-                asked_at.append(done.epoch)
+            if signals and done.epoch > 1:
                 cluster.send(signals.pop())
 
     ears = Preempting()
@@ -124,10 +126,10 @@ def test_a_preempted_job_goes_on_from_where_it_was_asked_to_leave(
 def test_a_job_that_is_lost_for_good_is_a_failed_run_and_the_others_go_on(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:
-    path = write_tiny(tmp_path, text=RANDOM)
+    path = write_tiny(tmp_path, text=BOTH)
     runs, at = workplace(path, tmp_path / "slurm")
     cluster.doomed = "canonical"
-    engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
+    engine = SlurmEngine(cluster=cluster, workers=2, ask_seconds=0.2)
     finished, n_trained, failures = carry_out_all(
         runs, at=at, engine=engine, console=Console(quiet=True)
     )
@@ -138,10 +140,16 @@ def test_a_job_that_is_lost_for_good_is_a_failed_run_and_the_others_go_on(
         assert failure.log is not None
         assert failure.log.is_file()
     assert len(cluster.jobs) == 1 + 3
+    left = [path for path in (tmp_path / "slurm" / "slurm").rglob("*") if path.is_file()]
+    assert not [path for path in left if path.suffix == ".pkl"]
+    assert not [path for path in left if path.parent.name in ("tasks", "submitted", "outcomes")]
+    assert (tmp_path / "slurm" / "slurm").stat().st_mode & 0o077 == 0
 
 
 def test_a_cancelled_job_is_not_submitted_again(tmp_path: Path, cluster: LocalCluster) -> None:
-    runs, at = workplace(write_tiny(tmp_path, text=NETWORK), tmp_path)
+    text = BOTH.replace('device = "cpu"', 'device = "auto"')
+    runs, at = workplace(write_tiny(tmp_path, text=text), tmp_path)
+    ridge, network = group_runs(runs)
 
     class Cancelling(LocalCluster):
         def submit(self, *args: Any, **kwargs: Any) -> list[str]:
@@ -152,14 +160,15 @@ def test_a_cancelled_job_is_not_submitted_again(tmp_path: Path, cluster: LocalCl
         states = cluster.states
 
     engine = SlurmEngine(cluster=Cancelling(), ask_seconds=0.2)
-    [outcome] = engine.run(group_runs(runs), at=at, listener=Ears(), wait=False)
-    assert outcome.message.endswith("was lost: it was cancelled")
-    assert outcome.lost == tuple(runs)
-    assert len(cluster.jobs) == 1
+    outcomes = list(engine.run([ridge, network], at=at, listener=Ears(), wait=False))
+    assert sorted(len(outcome.lost) for outcome in outcomes) == [1, 2]
+    assert all(o.message.endswith("was lost: it was cancelled") for o in outcomes)
+    # One array a kind of task, and a GPU for those that can use it.
+    assert cluster.arrays == [(True, [network.name]), (False, [ridge.name])]
 
 
 def test_a_driver_that_leaves_cancels_its_jobs(tmp_path: Path, cluster: LocalCluster) -> None:
-    runs, at = workplace(write_tiny(tmp_path, text=NETWORK), tmp_path)
+    runs, at = workplace(write_tiny(tmp_path, text=LONG), tmp_path)
 
     class Leaving(Ears):
         def started(self, group: Task) -> None:
@@ -176,7 +185,7 @@ def test_a_driver_that_leaves_cancels_its_jobs(tmp_path: Path, cluster: LocalClu
 def test_the_jobs_of_a_driver_that_was_killed_are_taken_over(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:
-    runs, at = workplace(write_tiny(tmp_path, text=RANDOM), tmp_path)
+    runs, at = workplace(write_tiny(tmp_path, text=BOTH), tmp_path)
     ridge = group_runs(runs)[0]
     folder = SlurmFolder(at.cache.folder)
     folder.describe([ridge], at=at)
@@ -192,7 +201,7 @@ def test_the_jobs_of_a_driver_that_was_killed_are_taken_over(
 def test_what_others_work_on_is_left_to_them_and_then_waited_for(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:
-    runs, at = workplace(write_tiny(tmp_path, text=RANDOM), tmp_path)
+    runs, at = workplace(write_tiny(tmp_path, text=BOTH), tmp_path)
     ridge = group_runs(runs)[0]
     engine = SlurmEngine(cluster=cluster, ask_seconds=0.1)
     statuses = []

@@ -7,9 +7,11 @@ not every cluster has.
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -114,7 +116,8 @@ class SlurmCluster:
             additional_parameters={"requeue": True, **self.config.flags},
         )
         try:
-            submitted = executor.submit_array(list(jobs))
+            with _as_outside_of_a_job():
+                submitted = executor.submit_array(list(jobs))
         except (utils.FailedJobError, utils.FailedSubmissionError) as error:
             said = " ".join(str(error).split())
             raise SettingsError(f"Slurm refuses the jobs: {said}; see [slurm]") from None
@@ -140,3 +143,17 @@ class SlurmCluster:
         if isinstance(self.config.gpu, str):
             return f"gpu:{self.config.gpu}:1"
         return "gpu:1" if self.config.gpu else None
+
+
+@contextmanager
+def _as_outside_of_a_job() -> Iterator[None]:
+    """Hide what Slurm tells this process, if it is itself in a job: sbatch would take it over."""
+    before = dict(os.environ)
+    if "SLURM_JOB_ID" in before:
+        for name in before:
+            if name.startswith(("SLURM_", "SRUN_", "SBATCH_")) and name != "SLURM_CONF":
+                del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(before)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from crosstrait.experiments.engine import Listener, Outcome, Task, missing_of
+from crosstrait.experiments.resolve import wants_gpu
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.slurm_cluster import Cluster
 from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
@@ -151,7 +152,9 @@ class _Pass:
             return
         self.folder.describe(tasks, at=self.at)
         for gpu in (True, False):
-            those = [task for task in tasks if _wants_gpu(task) is gpu]
+            those = [
+                task for task in tasks if wants_gpu(task.first.config, task.first.train) is gpu
+            ]
             for task, submission in zip(those, self._jobs(those, gpu=gpu), strict=True):
                 self.waiting.remove(task)
                 self.running.append(_Running(task=task, submission=submission))
@@ -249,7 +252,3 @@ class _Pass:
             message=f"its Slurm job {job} was lost: {why}",
             log=self.folder.log(job),
         )
-
-
-def _wants_gpu(task: Task) -> bool:
-    return task.first.train.device != "cpu" and task.first.config.network

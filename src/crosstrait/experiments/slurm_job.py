@@ -61,9 +61,10 @@ class SlurmJob:
                 if not requests.made:
                     raise
                 requests.close()
-                if not _is_running():  # Slurm itself ends the job, or has requeued it
-                    raise
-                requests.requeue()
+                if _is_running():
+                    requests.requeue()
+                # Slurm itself ends the job, or has requeued it.
+                raise SystemExit(128 + signal.SIGTERM) from None
         except Exception as error:
             traceback.print_exc()
             outcome = error
