@@ -1,12 +1,12 @@
 """Kill ``crosstrait run`` with SIGKILL at random moments; rerun; compare with an undisturbed run.
 
-    python validation/kill_resume.py                  # 20 kills, minutes; writes kill_resume.md
+    python validation/kill_resume.py                  # 30 kills, an hour; writes kill_resume.md
     python validation/kill_resume.py --kills 2 --quick
 
-Every trial starts in an empty folder, is killed once, and is then run to its end. Checked each
-time: no visible run folder is half written; the finished runs are not touched again; every number
-of predictions.parquet, leaderboard.csv (but the training times) and metrics.csv is bit for bit
-that of the undisturbed run.
+An experiment of 12 runs, in two processes. Every trial starts in an empty folder, is killed once,
+and is then run to its end. Checked each time: no visible run folder is half written; the finished
+runs are not touched again; every number of predictions.parquet, leaderboard.csv (but the training
+times) and metrics.csv is bit for bit that of the undisturbed run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +43,11 @@ device = "cpu"
 [[model]]
 type = "ridge"
 [[model]]
+type = "multi_gblup"
+[[model]]
 type = "canonical"
 embedding_dim = 8
 dropout = 0.1
-"""
-RIJAL = """
 [[model]]
 type = "rijal"
 traits = ["trait_1"]
@@ -66,25 +67,17 @@ class Trial:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="trainings of a second")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sizes = {"n_samples": 80, "n_loci": 16} if options.quick else {}
-        config = SimulationConfig(
-            **{"n_samples": 300, "n_loci": 60, **sizes}, n_traits=2, n_causal=8
-        )
-        save_panel(simulate(config)[0], folder / "cross.zarr")
-        experiment = folder / "kill.toml"
-        experiment.write_text(
-            EXPERIMENT.format(epochs=4) if options.quick else EXPERIMENT.format(epochs=80) + RIJAL
-        )
-        start = time.monotonic()
-        _start(experiment, folder / "undisturbed").wait()
-        duration = time.monotonic() - start
+        experiment = write_experiment(folder, quick=options.quick)
+        begun = time.monotonic()
+        start(experiment, folder / "undisturbed").wait()
+        duration = time.monotonic() - begun
         if not (folder / "undisturbed" / "report.html").is_file():
             sys.exit(f"the undisturbed run failed: {(folder / 'undisturbed.log').read_text()}")
         n_runs = len(list(folder.glob("undisturbed/runs/*/DONE")))
@@ -111,15 +104,28 @@ def main() -> int:
     return 0 if good == len(trials) else 1
 
 
-def _start(experiment: Path, out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "crosstrait.cli", "run", str(experiment), "--out", str(out)]
+def write_experiment(folder: Path, *, quick: bool) -> Path:
+    """Write a simulated cross and an experiment of 12 runs about it; return its file."""
+    sizes = {"n_samples": 80, "n_loci": 16} if quick else {"n_samples": 300, "n_loci": 60}
+    save_panel(
+        simulate(SimulationConfig(**sizes, n_traits=2, n_causal=8))[0], folder / "cross.zarr"
+    )
+    experiment = folder / "twelve.toml"
+    experiment.write_text(EXPERIMENT.format(epochs=4 if quick else 120))
+    return experiment
+
+
+def start(experiment: Path, out: Path, *, clock: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start the experiment under a clock; what it says goes into a file beside ``out``."""
+    run = [sys.executable, "-m", "crosstrait.cli", "run", str(experiment), "--out", str(out)]
+    command = [*clock, *run, "--workers", "2"]
     with out.with_suffix(".log").open("w") as log:
         return subprocess.Popen(command, stdout=log, stderr=log)
 
 
 def _trial(experiment: Path, folder: Path, number: int, after: float) -> Trial:
     out = folder / f"killed-{number}"
-    process = _start(experiment, out)
+    process = start(experiment, out)
     time.sleep(after)
     process.kill()
     process.wait()
@@ -127,13 +133,13 @@ def _trial(experiment: Path, folder: Path, number: int, after: float) -> Trial:
     whole = all(is_finished(path) for path in visible)
     before = {path: path.stat().st_mtime_ns for run in visible for path in run.iterdir()}
     checkpoint = any(out.glob("runs/.work/*/checkpoint-*"))
-    ended = _start(experiment, out).wait() == 0
+    ended = start(experiment, out).wait() == 0
     untouched = all(path.stat().st_mtime_ns == moment for path, moment in before.items())
-    same = ended and _numbers(out) == _numbers(folder / "undisturbed")
+    same = ended and numbers(out) == numbers(folder / "undisturbed")
     return Trial(after, len(visible), checkpoint, whole and ended and untouched and same)
 
 
-def _numbers(out: Path) -> dict[str, bytes]:
+def numbers(out: Path) -> dict[str, bytes]:
     """Return everything that must not differ, exactly."""
     cells = pd.read_parquet(out / "predictions.parquet")
     board = pd.read_csv(out / "leaderboard.csv").drop(columns="train_seconds")

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
+
+_WHY = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EFBIG: "the file would exceed the size limit; raise it",
+    errno.EACCES: "it may not be written; change its permissions or choose another folder",
+    errno.EPERM: "it may not be written; change its permissions or choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
+    errno.EEXIST: "there is a file of that name; choose another folder",
+}
 
 
 class CrosstraitError(Exception):
@@ -71,3 +83,14 @@ def listed(values: Iterable[object], *, most: int = 5) -> str:
     names = [str(value) for value in values]
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def not_written(error: OSError) -> str:
+    """Say why a file could not be written, and what to do about it.
+
+    Examples
+    --------
+    >>> not_written(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full; free some space'
+    """
+    return _WHY.get(error.errno or 0, error.strerror or str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crosstrait.errors import StorageError
+from crosstrait.errors import StorageError, not_written
 from crosstrait.evaluation.leaderboard import MEAN
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -70,9 +71,10 @@ def write_intervals(intervals: pd.DataFrame, *, path: Path) -> None:
         intervals.to_parquet(beside, index=False, compression="zstd")
         beside.replace(path)
     except OSError as error:
-        raise StorageError(f"cannot write the intervals to {path}: {error}") from None
+        raise StorageError(f"cannot write the intervals to {path}: {not_written(error)}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that may not be written
+            beside.unlink(missing_ok=True)
 
 
 def calibration(sources: Iterable[tuple[Path, str]]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
-from crosstrait.errors import DataError, StorageError, TrainingError
+from crosstrait.errors import DataError, StorageError, TrainingError, not_written
 
 CELL_COLUMNS = ("sample", "trait", "observed", "predicted", "model", "replicate", "fold")
 NAME_COLUMNS = ("sample", "trait", "model")
@@ -173,9 +174,12 @@ def write_cells(cells: pd.DataFrame, *, path: Path) -> None:
         )
         beside.replace(path)
     except OSError as error:
-        raise StorageError(f"cannot write the predictions to {path}: {error}") from None
+        raise StorageError(
+            f"cannot write the predictions to {path}: {not_written(error)}"
+        ) from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that may not be written
+            beside.unlink(missing_ok=True)
 
 
 def read_cells(path: Path) -> pd.DataFrame:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from crosstrait.errors import CrosstraitError, StorageError
-
-_WHY = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the disk quota is used up; free some space",
-    errno.EFBIG: "the file would exceed the size limit; raise it",
-    errno.EACCES: "it may not be written; change its permissions or choose another folder",
-    errno.EPERM: "it may not be written; change its permissions or choose another folder",
-    errno.EROFS: "the disk is read-only; choose another folder",
-    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another folder",
-    errno.EEXIST: "there is a file of that name; choose another folder",
-}
+from crosstrait.errors import CrosstraitError, StorageError, not_written
 
 
 @contextmanager
@@ -36,8 +24,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     except (CrosstraitError, TimeoutError):
         raise
     except OSError as error:
-        why = _WHY.get(error.errno or 0, error.strerror or str(error))
-        raise StorageError(f"cannot write {error.filename or path}: {why}") from None
+        raise StorageError(f"cannot write {error.filename or path}: {not_written(error)}") from None
 
 
 def write_text(path: Path, text: str) -> None:
@@ -48,7 +35,8 @@ def write_text(path: Path, text: str) -> None:
             beside.write_text(text, encoding="utf-8")
             beside.replace(path)
         finally:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # of a disk that may not be written
+                beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 
-from crosstrait.errors import StorageError
+from crosstrait.errors import StorageError, not_written
 
 FORMAT = 1
 CONFIG, WEIGHTS, HISTORY = "config.json", "model.safetensors", "history.csv"
@@ -74,7 +74,7 @@ def write_model(
         _write(folder / CONFIG, text.encode())
     except OSError as error:
         raise StorageError(
-            f"the model could not be saved in {folder}: {error.strerror or error}"
+            f"the model could not be saved in {folder}: {not_written(error)}"
         ) from None
 
 
