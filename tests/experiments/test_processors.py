@@ -84,12 +84,17 @@ def test_threads_are_limited_for_a_while() -> None:
 def test_the_number_of_workers_changes_no_bit(tmp_path: Path) -> None:
     text = TINY + (
         '[[model]]\ntype = "residual"\nepochs = 2\n[[model]]\ntype = "trees"\nmax_rounds = 20\n'
+        '[[model]]\nname = "wild"\ntype = "canonical"\n[model.train]\nlearning_rate = 1e30\n'
     )
     experiment = read_experiment(write_tiny(tmp_path, text=text))
     tables = []
     for workers in (1, 2):
         out = tmp_path / f"{workers}"
-        run_experiment(experiment, out=out, workers=workers)
+        result = run_experiment(experiment, out=out, workers=workers, tensorboard=True)
+        assert [failure.run.label for failure in result.failures] == ["wild"] * 4
+        assert all("not finite" in failure.message for failure in result.failures)
+        finished = {path.name for path in (out / "runs").glob("canonical-*")}
+        assert {path.name for path in (out / "tensorboard").glob("canonical-*")} == finished
         board = pd.read_csv(out / "leaderboard.csv").drop(columns="train_seconds")
         tables.append((board, pd.read_parquet(out / "predictions.parquet")))
     for one, two in zip(*tables, strict=True):

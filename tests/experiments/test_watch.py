@@ -63,12 +63,12 @@ def test_lines_count_failures_too(groups: list[Group]) -> None:
     text = io.StringIO()
     with Watch(n_runs=4, n_done=0, groups=groups, console=Console(file=text)) as watch:
         watch.ended(
-            Outcome(group=groups[0], status="failed", lost=groups[0].runs[:1], message="no")
+            Outcome(group=groups[0], status="failed", lost=groups[0].runs[1:], message="no")
         )
         watch.ended(Outcome(group=groups[1], status="finished", seconds=1.0))
         watch.ended(Outcome(group=groups[2], status="cached", seconds=0.1))
     assert text.getvalue().splitlines() == [
-        "failed  canonical replicate 0-1 fold 0: no",
+        "failed  canonical replicate 1 fold 0: no",
         "finished  canonical replicate 0 fold 1  1.0 s  2 of 4, 1 failed",
         "cached  ridge replicate 0 fold 2  0.1 s  3 of 4, 1 failed",
     ]

@@ -118,7 +118,7 @@ class Watch:
         self.n_done += len(group.runs) - len(outcome.lost)
         if outcome.status == "failed":
             where = f" (log: {outcome.log})" if outcome.log else ""
-            line = f"[red]failed[/]  {escape(f'{group}: {outcome.message}{where}')}"
+            line = f"[red]failed[/]  {escape(f'{_lost(outcome)}: {outcome.message}{where}')}"
         else:
             line = (
                 f"[green]{outcome.status}[/]  {escape(str(group))}  "
@@ -139,7 +139,9 @@ class Watch:
 
     def _to_go(self) -> str:
         estimate = self.time_left.estimate() if self.time_left.left else None
-        return "" if estimate is None else f", {estimate}"
+        if estimate is None or (estimate.at_least and estimate.seconds < 1):
+            return ""
+        return f", {estimate}"
 
     def _show_total(self) -> None:
         running = sum(self._running.values())
@@ -149,3 +151,12 @@ class Watch:
             f"{self._to_go()}"
         )
         self._bars.update(self._total, completed=self.n_done, note=note)
+
+
+def _lost(outcome: Outcome) -> str:
+    """Name what failed of a group, whose other replicates may have ended well."""
+    group, lost = outcome.group, outcome.lost
+    if isinstance(group, Search) or len(lost) in (0, len(group.runs)):
+        return str(group)
+    replicates = ", ".join(str(run.replicate) for run in lost)
+    return f"{group.first.label} replicate {replicates} fold {group.first.fold}"
