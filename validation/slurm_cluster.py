@@ -22,6 +22,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -93,7 +95,7 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 DAEMONS = ("munged", "slurmctld", "slurmd")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
-EPOCHS = 150
+EPOCHS = 60
 
 
 @dataclass
@@ -109,12 +111,17 @@ class Preempted:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of a network; else no table")
+    parser.add_argument("--folder", type=Path, help="keeps the runs with local and Ray")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not without stopping the cluster
     _install()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        config = SimulationConfig(n_samples=300, n_loci=60, n_traits=2, n_causal=8)
-        save_panel(simulate(config)[0], folder / "cross.zarr")
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder / "slurm", ignore_errors=True)
+        if not (folder / "cross.zarr").exists():
+            config = SimulationConfig(n_samples=300, n_loci=60, n_traits=2, n_causal=8)
+            save_panel(simulate(config)[0], folder / "cross.zarr")
         (folder / "slurm.toml").write_text(EXPERIMENT.format(epochs=options.epochs))
         others = ["ray"] if importlib.util.find_spec("ray") else []
         for executor in ("local", *others):
@@ -246,6 +253,10 @@ def _version() -> str:
     return _ask("sinfo", "--version").strip()
 
 
+def _waits(job: str) -> bool:
+    return _states().get(job) == "PENDING"
+
+
 def _states() -> dict[str, str]:
     """Return the states of the jobs that have not ended, by their numbers."""
     lines = _ask("squeue", "--noheader", "--array", "--format=%i %T").splitlines()
@@ -264,29 +275,27 @@ def _end_well(run: subprocess.Popen[bytes], folder: Path, name: str) -> None:
 
 
 def _preempt(folder: Path, driver: subprocess.Popen[bytes]) -> list[Preempted]:
-    """Make two networks leave in the middle, once they have both told of some epochs."""
+    """Make two networks leave in the middle, one after the other."""
     shared = folder / "slurm" / "slurm"
+    left: list[Preempted] = []
 
-    def told() -> list[Path]:
-        return [path for path in shared.glob("epochs/canonical-*") if _epoch(shared, path.stem) > 4]
+    def told() -> list[str]:
+        names = {path.stem for path in shared.glob("epochs/canonical-*.json")}
+        return sorted(n for n in names - {one.name for one in left} if _epoch(shared, n) > 4)
 
-    _wait_for(lambda: len(told()) >= 2, driver)
-    both = [
-        Preempted(
-            name=path.stem,
-            job=json.loads((shared / "submitted" / path.name).read_text())["job"],
-        )
-        for path in sorted(told())[:2]
-    ]
-    _ask("scontrol", "requeue", both[0].job)
-    with subprocess.Popen(["scancel", "--signal=TERM", both[1].job]) as signalling:
-        _wait_for(lambda: all(_states().get(one.job) == "PENDING" for one in both), driver)
-        signalling.kill()  # it sends the signal again and again
-    for one in both:
-        one.left_at = _epoch(shared, one.name)
+    for command in (["scontrol", "requeue"], ["scancel", "--signal=TERM"]):
+        _wait_for(lambda: bool(told()), driver)
+        name = told()[0]
+        job = json.loads((shared / "submitted" / f"{name}.json").read_text())["job"]
+        one = Preempted(name=name, job=job)
+        with subprocess.Popen([*command, job]) as telling:
+            _wait_for(partial(_waits, job), driver)
+            telling.kill()  # scancel sends its signal again and again
+        one.left_at = _epoch(shared, name)
         # Slurm would wait for two minutes.
-        _ask("scontrol", "update", f"JobId={one.job}", "StartTime=now")
-    return both
+        _ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+        left.append(one)
+    return left
 
 
 def _went_on(folder: Path, preempted: list[Preempted]) -> bool:

@@ -116,11 +116,11 @@ def test_what_is_pickled_is_texts_and_a_number(tmp_path: Path, command: Commands
 
 
 def test_a_refusal_of_sbatch_is_told_in_one_line(tmp_path: Path, command: Commands) -> None:
-    said = "sbatch: error: Batch job submission failed: Invalid partition name specified"
-    command("sbatch", f"echo '{said}' >&2; exit 1")
+    said = ("invalid partition specified: nowhere", "Batch job submission failed")
+    command("sbatch", f"echo 'sbatch: error: {said[0]}\nsbatch: error: {said[1]}' >&2; exit 1")
     with pytest.raises(SettingsError) as caught:
         cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpu=False)
-    assert str(caught.value) == f"Slurm refuses the jobs: {said}; see [slurm]"
+    assert str(caught.value) == f"Slurm refuses the jobs: {said[0]}; {said[1]}; see [slurm]"
 
 
 def test_the_states_of_jobs_are_read_from_squeue(command: Commands) -> None:

@@ -119,7 +119,8 @@ class SlurmCluster:
             with _as_outside_of_a_job():
                 submitted = executor.submit_array(list(jobs))
         except (utils.FailedJobError, utils.FailedSubmissionError) as error:
-            said = " ".join(str(error).split())
+            lines = [line.removeprefix("sbatch: error: ") for line in str(error).splitlines()]
+            said = "; ".join(line.strip() for line in lines if line.strip())
             raise SettingsError(f"Slurm refuses the jobs: {said}; see [slurm]") from None
         return [job.job_id for job in submitted]
 
