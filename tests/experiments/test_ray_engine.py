@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -57,4 +58,9 @@ def test_a_ray_cluster_gives_the_bits_of_this_machine(tmp_path: Path) -> None:
     boards = [pd.read_csv(out / "leaderboard.csv") for out in (tmp_path / "ray", local)]
     left, right = (board.drop(columns="train_seconds") for board in boards)
     pd.testing.assert_frame_equal(left, right, check_exact=True)
+    for path in (local / "runs").glob("*/metrics.csv"):
+        there = tmp_path / "ray" / "runs" / path.parent.name
+        assert path.read_bytes() == (there / "metrics.csv").read_bytes()
+        provenance = json.loads((there / "provenance.json").read_text())
+        assert "--executor ray" in provenance["command"]
     assert list((tmp_path / "ray" / "runs" / ".work").iterdir()) == []

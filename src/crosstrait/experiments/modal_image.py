@@ -20,7 +20,8 @@ def container_image(modal: Any) -> Any:
     The source is added when a container starts, so that a change of it builds no image.
     """
     python = ".".join(platform.python_version_tuple()[:2])
-    image = modal.Image.debian_slim(python_version=python)
+    # LightGBM's wheel takes OpenMP from the system.
+    image = modal.Image.debian_slim(python_version=python).apt_install("libgomp1")
     return image.uv_pip_install(*pinned_packages()).add_local_python_source("crosstrait")
 
 

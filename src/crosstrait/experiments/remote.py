@@ -118,17 +118,22 @@ def kept_folders(task: Task) -> list[str]:
 
 
 def _check_versions(there: Mapping[str, str], *, here: str) -> None:
-    """Refuse to mix versions; a build for other processors ("+cpu") is the same version."""
     others = [
         f"{name} {got}"
         for name, got in versions().items()
-        if there.get(name, "").partition("+")[0] != got.partition("+")[0]
+        if _decisive(name, got) != _decisive(name, there.get(name, ""))
     ]
     if others:
         raise SettingsError(
             f"{here} has {listed(others)}, not what the experiment was started with; install the "
             f"same there"
         )
+
+
+def _decisive(name: str, version: str) -> str:
+    """Return what must be the same of a version: not its build ("+cpu"), nor Python's patches."""
+    public = version.partition("+")[0]
+    return ".".join(public.split(".")[:2]) if name == "python" else public
 
 
 class _Teller:
