@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from crosstrait.report.maps import missing_map, observed_against_predicted, trait_correlation_map
+from support.browser import contrast
 from support.predictions import predictions, trait_values
 
 
@@ -69,3 +71,18 @@ def test_an_undefined_correlation_is_blank() -> None:
     axes = trait_correlation_map(r, r).axes[0]
     assert axes.images[0].get_array()[..., 3].sum() == 0
     assert len(axes.texts) == 0
+
+
+@pytest.mark.parametrize("r", [-1.0, 1.0])
+@pytest.mark.parametrize(
+    ("ink", "paper"), [((27, 32, 39), (255, 255, 255)), ((233, 237, 242), (18, 22, 27))]
+)
+def test_a_number_can_be_read_on_the_strongest_correlation(
+    r: float, ink: tuple[int, ...], paper: tuple[int, ...]
+) -> None:
+    same = pd.DataFrame([[1.0, r], [r, 1.0]], index=["a", "b"], columns=["a", "b"])
+    figure = trait_correlation_map(same, same, width_mm=100)
+    *colour, opacity = figure.axes[0].images[0].get_array()[0, 1]
+    assert 0.5 < opacity < 1
+    ground = opacity * 255 * np.array(colour) + (1 - opacity) * np.array(paper)
+    assert contrast(np.array(ink), ground) > 4.5

@@ -140,7 +140,7 @@ def faint_texts(page: Page) -> list[str]:
             continue
         ground = np.median(part.reshape(-1, 3), axis=0)
         large = text["size"] >= 24 or (text["size"] >= 18.66 and text["weight"] >= 700)
-        found = _contrast(_rgb(text["colour"]), ground)
+        found = contrast(_rgb(text["colour"]), ground)
         if found < (3.0 if large else 4.5):
             faint.append(f"{text['text']!r}: {found:.2f} ({text['colour']} on {ground})")
     return faint
@@ -153,7 +153,7 @@ def _rgb(colour: str) -> np.ndarray:
     return np.array([float(part) for part in parts])
 
 
-def _contrast(one: np.ndarray, other: np.ndarray) -> float:
+def contrast(one: np.ndarray, other: np.ndarray) -> float:
     """Return the contrast ratio of WCAG 2.2, 1 to 21."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)

@@ -10,6 +10,8 @@ from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
 from crosstrait.report.numbers import count, duration, fixed
 from crosstrait.report.standings import Standing
 
+_CHEAPER = 0.8  # of the time: what is worth a sentence
+
 
 def wins_text(rows: Sequence[LeaderboardRow]) -> str:
     """Return which models have the highest R2 on how many traits; "" for one model or trait."""
@@ -33,12 +35,15 @@ def bargain_text(lines: Sequence[Standing]) -> str:
     if not ranked or ranked[0].rank != 1:
         return ""
     best = ranked[0]
-    cheaper = [line for line in ranked[1:] if line.train_seconds < best.train_seconds]
+    if len(ranked) > 1 and best.train_seconds <= min(line.train_seconds for line in ranked):
+        return f"{best.model} is the best and the cheapest."
+    cheaper = [line for line in ranked[1:] if line.train_seconds < _CHEAPER * best.train_seconds]
     if not cheaper:
-        return f"{best.model} is the best and the cheapest." if len(ranked) > 1 else ""
+        return ""
     other = max(cheaper, key=lambda line: line.r2)
+    lost = fixed(best.r2 - other.r2)
+    gives = f"has {lost} less R² than" if float(lost) else "has the R² of"
     return (
-        f"The best of the cheaper models, {other.model}, has {fixed(best.r2 - other.r2)} less R² "
-        f"than {best.model}, and takes {duration(other.train_seconds)} instead of "
-        f"{duration(best.train_seconds)}."
+        f"The best of the cheaper models, {other.model}, {gives} {best.model} and takes "
+        f"{duration(other.train_seconds)} instead of {duration(best.train_seconds)}."
     )

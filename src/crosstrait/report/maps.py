@@ -41,6 +41,7 @@ _PANEL_MM = 28.0
 _LABEL_MM = 2.1  # a line of small text
 _CELL_MM = 12.0
 _SMALLEST_MM = 17.0
+_FULL = 0.75  # opacity of r = 1, on which numbers can still be read in either theme
 
 
 def observed_against_predicted(
@@ -141,14 +142,15 @@ def missing_map(
 
 
 def trait_correlation_map(
-    observed: pd.DataFrame, predicted: pd.DataFrame, *, width_mm: float = 180
+    observed: pd.DataFrame, predicted: pd.DataFrame | None = None, *, width_mm: float = 180
 ) -> Figure:
     """Draw trait correlations: as observed below the diagonal, as predicted above it.
 
     Parameters
     ----------
     observed, predicted
-        (T, T) correlations by trait name, of `crosstrait.evaluation.trait_correlations`.
+        (T, T) correlations by trait name, of `crosstrait.evaluation.trait_correlations`. Without
+        ``predicted`` both halves are as observed.
 
     Notes
     -----
@@ -157,10 +159,11 @@ def trait_correlation_map(
     names = [str(name) for name in observed.index]
     order = _alike_together(observed.to_numpy())
     names = [names[j] for j in order]
+    above = observed if predicted is None else predicted
     r = np.where(
         np.tril(np.ones(observed.shape, dtype=bool), -1),
         observed.to_numpy()[np.ix_(order, order)],
-        predicted.to_numpy()[np.ix_(order, order)],
+        above.to_numpy()[np.ix_(order, order)],
     )
     np.fill_diagonal(r, np.nan)
     n = len(names)
@@ -184,7 +187,7 @@ def trait_correlation_map(
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        key = "predicted above the diagonal, observed below"
+        key = "" if predicted is None else "predicted above the diagonal, observed below"
         axes.set_title(key, loc="right" if width_mm < 110 else "left", color=INK, fontsize=7)
         if crowded:
             axes.set_xlabel("columns as rows", fontsize=7)
@@ -212,7 +215,7 @@ def _diverging(r: FloatArray) -> FloatArray:
     """Blue for positive, orange for negative, transparent for none."""
     rgba = np.empty((*r.shape, 4))
     rgba[..., :3] = np.where((r < 0)[..., None], to_rgb(VERMILLION), to_rgb(BLUE))
-    rgba[..., 3] = np.nan_to_num(np.abs(r))
+    rgba[..., 3] = _FULL * np.nan_to_num(np.abs(r))
     return rgba
 
 

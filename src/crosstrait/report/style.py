@@ -163,7 +163,7 @@ def model_colours(models: Iterable[str]) -> dict[str, str]:
     """
     names = list(models)
     free = [*_FREE, *(colour for name, colour in _OWN.items() if name not in names)]
-    free += [_lighter(colour) for colour in (*_FREE, *_OWN.values())]
+    free += [_lighter(colour) for colour in _OWN.values()]
     others = sorted(set(names) - set(_OWN))
     return {
         name: _OWN[name] if name in _OWN else free[others.index(name) % len(free)] for name in names
