@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from crosstrait.commands.arguments import Changes
@@ -79,19 +80,27 @@ def import_(
     say(f"{out}: {panel_size(panel)}")
 
 
-def inspect(panel: str, /) -> None:
+def inspect(panel: str, /, *, html: Path | None = None) -> None:
     """Show what is in a panel, and what is wrong with it.
 
     Parameters
     ----------
     panel
         A saved panel, a file or folder of any supported format, or the name of a data set.
+    html
+        Also write a page with figures, one file that needs no network, such as panel.html.
     """
     from crosstrait.panel.inspect import inspect as summarise
     from crosstrait.panel.inspect import render
     from crosstrait.panel.sources import load_panel
 
-    out_console().print(render(summarise(load_panel(panel))))
+    summary = summarise(load_panel(panel))
+    out_console().print(render(summary))
+    if html is not None:
+        from crosstrait.report.inspection import write_inspection
+
+        command = shlex.join(["crosstrait", "inspect", panel, "--html", str(html)])
+        say(f"page: {write_inspection(summary, out=html, command=command)}")
 
 
 def simulate(file: Path | None = None, /, *, out: Path, set_: Changes = ()) -> None:
