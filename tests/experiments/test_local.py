@@ -14,7 +14,7 @@ from crosstrait.experiments.engine import Listener, Outcome
 from crosstrait.experiments.epochs import EpochFile, read_epochs
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.handover import hand_over, take_over
-from crosstrait.experiments.local import ProcessPool, affordable_workers, most_devices
+from crosstrait.experiments.local import Local, ProcessPool, affordable_workers, most_devices
 from crosstrait.experiments.plan import Group, group_runs, plan
 from crosstrait.experiments.provenance import cores
 from crosstrait.experiments.run import Workplace
@@ -111,6 +111,17 @@ def test_trainings_on_several_devices_leave_fewer_workers(
     assert affordable_workers(at.panel, n_groups=9) == 5
     assert affordable_workers(at.panel, n_groups=9, devices=2) == 2
     assert affordable_workers(at.panel, n_groups=9, devices=8) == 1
+
+
+def test_cores_that_nothing_uses_are_named(
+    workplace: tuple[Workplace, list[Group]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, groups = workplace
+    monkeypatch.setattr("crosstrait.experiments.local.cores", lambda: 16)
+    with pytest.warns(
+        UserWarning, match=r"2 of 16 cores are used; \[train\] threads = 16 uses all"
+    ):
+        list(Local(threads=2).run(groups[:1], at=at, listener=Silent(), wait=False))
 
 
 def test_epochs_are_told_through_a_file(

@@ -8,6 +8,7 @@ import platform
 import shutil
 import signal
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -35,6 +36,7 @@ from crosstrait.split.manifest import Split
 
 _MOST_DEATHS = 3
 _LOOK_SECONDS = 1.0
+_WORTH_A_WORD = 2  # cores
 _PANEL = f"panel-{platform.node()}-"
 
 
@@ -70,16 +72,25 @@ class Local:
         """Yield the outcome of every group as it is known."""
         if not groups:
             return
-        workers = self.workers or affordable_workers(
-            at.panel,
-            n_groups=len(groups),
-            threads=self.threads,
-            devices=most_devices(groups),
-        )
+        workers = self.workers or self._affordable(at.panel, groups)
         engine: Engine = InProcess(self.threads)
         if workers > 1:
             engine = ProcessPool(workers, self.threads)
         yield from engine.run(groups, at=at, listener=listener, wait=wait)
+
+    def _affordable(self, panel: Panel, groups: Sequence[Task]) -> int:
+        devices = most_devices(groups)
+        workers = affordable_workers(
+            panel, n_groups=len(groups), threads=self.threads, devices=devices
+        )
+        used = workers * self.threads * devices
+        if used <= cores() // 2 >= _WORTH_A_WORD and not visible_gpus():
+            warnings.warn(
+                f"{used} of {cores()} cores are used; [train] threads = {cores() // workers} uses "
+                f"all, with other last digits than threads = {self.threads} gives",
+                stacklevel=2,
+            )
+        return workers
 
 
 @dataclass
