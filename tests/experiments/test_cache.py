@@ -76,6 +76,20 @@ def test_a_folder_with_a_damaged_file_is_not_finished_and_is_replaced(
     assert (found / "metrics.csv").read_text() == "r2,0.5\n"
 
 
+def test_a_card_may_be_edited_and_a_run_without_one_is_whole(cache: RunCache) -> None:
+    """People add a licence to it; folders of earlier versions have none."""
+    run = a_run()
+    with cache.publishing(Group((run,))) as folders:
+        (folders[run.key] / "metrics.csv").write_text("r2,0.5\n")
+        (folders[run.key] / "README.md").write_text("a card\n")
+    found = cache.find(run)
+    assert found is not None
+    (found / "README.md").write_text("license: mit\n")
+    assert cache.find(run) == found
+    (found / "README.md").unlink()
+    assert cache.find(run) == found
+
+
 def test_keys_that_begin_alike_are_kept_apart(cache: RunCache) -> None:
     first, second = a_run(), a_run("a1b2c3d4" + "1" * 56)
     publish(cache, first)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,42 @@ def test_a_choice_of_models_is_asked_for(out: Path, tmp_path: Path) -> None:
 def test_a_folder_without_a_finished_run_is_refused(out: Path, tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="neither the folder of a finished run"):
         predict(tmp_path, genotypes="x")
+
+
+def test_a_copy_of_a_run_predicts_elsewhere_and_its_card_holds_the_test_scores(
+    out: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    folder = sorted((out / "runs").glob("ridge-*"))[0]
+    copy = tmp_path / "shared"
+    shutil.copytree(folder, copy)
+    card = (copy / "README.md").read_text(encoding="utf-8")
+    metrics = pd.read_csv(copy / "metrics.csv", index_col="metric")["value"]
+    assert f"| **mean** | {metrics['test_r2']:.3f} |" in card
+    for name in ("trait_1", "trait_2"):
+        escaped = name.replace("_", r"\_")
+        assert f"| {escaped} | {metrics[f'test_r2_{name}']:.3f} |" in card
+    intervals = pd.read_parquet(copy / "intervals.parquet")
+    held = intervals["observed"].between(intervals["lower_80"], intervals["upper_80"])
+    assert f"| 80% | {held.groupby(intervals['trait']).mean().mean():.1%} |" in card
+    (copy / "README.md").write_text(card.replace("---\n", "---\nlicense: mit\n", 1))
+    genotypes = write(table, tmp_path)
+    pd.testing.assert_frame_equal(
+        predict(copy, genotypes=genotypes).table, predict(folder, genotypes=genotypes).table
+    )
+
+
+def test_a_folder_that_a_model_was_saved_in_predicts_like_a_run(
+    out: Path, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    folder = sorted((out / "runs").glob("one-*"))[0]
+    load_model(folder).save(tmp_path / "saved")
+    genotypes = write(table, tmp_path)
+    pd.testing.assert_frame_equal(
+        predict(tmp_path / "saved", genotypes=genotypes).table,
+        predict(folder, genotypes=genotypes).table,
+    )
+    with pytest.raises(SettingsError, match="the folder of one model; leave --model one out"):
+        predict(tmp_path / "saved", genotypes=genotypes, model="one")
 
 
 def test_a_run_with_a_changed_file_is_refused(out: Path, tmp_path: Path) -> None:
