@@ -24,6 +24,12 @@ NOT_RUN: dict[str, list[str]] = {
         "the checkpoint and its data are gigabytes",
         "the checkpoint is not in the repository",
     ],
+    "docs/scale-out/gpu.md": [
+        "it needs four GPUs",
+        "it needs four GPUs",
+        "it installs packages",
+        "it serves until it is stopped",
+    ],
     "docs/scale-out/slurm.md": ["it needs a Slurm cluster"],
 }
 
