@@ -30,6 +30,16 @@ NOT_RUN: dict[str, list[str]] = {
         "it installs packages",
         "it serves until it is stopped",
     ],
+    "docs/scale-out/modal.md": [
+        "they need an account",
+        "it needs an account",
+        "it needs an account",
+    ],
+    "docs/scale-out/ray.md": [
+        "it installs packages",
+        "it needs several machines",
+        "it needs a Ray cluster",
+    ],
     "docs/scale-out/slurm.md": ["it needs a Slurm cluster"],
 }
 
