@@ -184,18 +184,16 @@ class _Pass:
 
     def _collect(self) -> Iterator[Outcome]:
         """Hear what jobs have told."""
-        settled = self.folder.settled()
+        settled, begun = self.folder.settled(), self.folder.begun()
         for one in list(self.running):
             if one.submission.ticket in settled:
                 outcome = self.folder.outcome(one.task, one.submission)
                 if outcome is not None:
                     yield from self._end(one, outcome)
-                continue
-            told = self.folder.told(one.task)
-            if told:
+            elif one.task.name in begun:
                 self._begin(one)
-            for done in told:
-                self.listener.epoch(one.task, done)
+                for done in self.folder.told(one.task):
+                    self.listener.epoch(one.task, done)
 
     def _ask(self) -> Iterator[Outcome]:
         """Ask for the states of the jobs, and whether others are done with what they held."""

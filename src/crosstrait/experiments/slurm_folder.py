@@ -131,7 +131,11 @@ class SlurmFolder:
 
     def settled(self) -> set[str]:
         """Return the tickets of the submissions whose jobs have said what became of them."""
-        return {path.stem for path in (self.folder / "outcomes").glob("[!.]*.json")}
+        return self._named("outcomes")
+
+    def begun(self) -> set[str]:
+        """Return the names of the tasks that have told of epochs."""
+        return self._named("epochs")
 
     def outcome(self, task: Task, submission: Submission) -> Outcome | None:
         """Return what became of a submission, once its job has said so.
@@ -175,6 +179,9 @@ class SlurmFolder:
         """Return what a job wrote to its standard error, if it came as far as that."""
         path = self.jobs / f"{job}_0_log.err"
         return path if path.is_file() else None
+
+    def _named(self, part: str) -> set[str]:
+        return {path.stem for path in (self.folder / part).glob("[!.]*.json")}
 
     def _of(self, part: str, name: str) -> Path:
         return self.folder / part / f"{name}.json"
