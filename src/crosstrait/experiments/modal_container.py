@@ -25,6 +25,7 @@ from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 from crosstrait.training.progress import EpochDone
 
+_DATA = "data"
 _UNFINISHED = "unfinished/"
 
 
@@ -74,14 +75,12 @@ def carry_out_in_container(order: Order, store: Store, line: Line) -> Reply:
 
 def send_data(at: Workplace, store: Store) -> tuple[str, tuple[str, ...]]:
     """Put panel and splits where they are not yet; return their names in ``store``."""
-    panel = f"panels/{at.panel.attrs['digest']}.npz"
-    if panel not in store.names("panels"):
-        store.store({panel: to_bytes(pack(at.panel))})
-    texts = [_text(split) for split in at.splits]
-    splits = tuple(f"splits/{hashlib.sha256(text).hexdigest()}.json" for text in texts)
-    there = store.names("splits")
-    missing = {name: text for name, text in zip(splits, texts, strict=True) if name not in there}
-    if missing:
+    packed = to_bytes(pack(at.panel))
+    panel, texts = _name(packed, "npz"), [_text(split) for split in at.splits]
+    splits = tuple(_name(text, "json") for text in texts)
+    there = store.names(_DATA)
+    files = {panel: packed, **dict(zip(splits, texts, strict=True))}
+    if missing := {name: content for name, content in files.items() if name not in there}:
         store.store(missing)
     return panel, splits
 
@@ -111,6 +110,10 @@ class _ContainerPost:
     def tell(self, task: Task, done: EpochDone) -> None:
         with suppress(Exception):  # a line that is full or down stops no training
             self.line.put((task.name, done), block=False)
+
+
+def _name(content: bytes, ending: str) -> str:
+    return f"{_DATA}/{hashlib.sha256(content).hexdigest()}.{ending}"
 
 
 @lru_cache(maxsize=1)  # a container that is used again has it

@@ -64,9 +64,11 @@ def to_bytes(parcel: Parcel) -> bytes:
 
 
 def from_bytes(content: bytes) -> Parcel:
-    """Return what `to_bytes` was given."""
+    """Return what `to_bytes` was given, with read-only arrays."""
     with np.load(io.BytesIO(content), allow_pickle=False) as opened:
         header = json.loads(str(opened[_HEADER]))
         arrays = {name: opened[name] for name in header["dims"]}
+    for values in arrays.values():
+        values.flags.writeable = False
     dims = {name: tuple(names) for name, names in header["dims"].items()}
     return Parcel(arrays=arrays, dims=dims, attrs=header["attrs"])
