@@ -49,9 +49,9 @@ def run(
     out
         The folder to write to; results/NAME for NAME.toml where not given.
     executor
-        What trains.
+        What trains: this machine, a Ray or a Slurm cluster, or Modal's containers.
     workers
-        Processes that train at once; as many as cores, memory and runs allow where not given.
+        Trainings at once; as many as the machine or the cluster has room for where not given.
     tune
         Search the settings of every model first, on learning samples, with equal budgets: those of
         the file's [tune] table, or 20 trials a model and split where it has none.
