@@ -49,10 +49,16 @@ def test_each_locus_is_counted_once_at_its_frequency() -> None:
     assert [shown[0], shown[25], shown[-1]] == [1, 2, 1]
 
 
-def test_missing_shares_count_samples_and_loci_apart() -> None:
-    figure = missing_shares(np.array([0, 0, 0.1]), np.array([0.2, 0.0]))
-    assert (sum(heights(figure, 0)), sum(heights(figure, 1))) == (3, 2)
-    assert heights(figure, 0)[-1] == 1
+def test_missing_shares_count_samples_and_loci_apart_and_without_gaps() -> None:
+    missing = np.zeros((200, 90), dtype=bool)
+    missing[:30, 0] = missing[5, :50] = True
+    figure = missing_shares(missing.mean(axis=1), missing.mean(axis=0))
+    samples, loci = heights(figure, 0), heights(figure, 1)
+    assert (sum(samples), sum(loci)) == (200, 90)
+    assert samples[0] == 199  # none or one of 90
+    assert samples[-1] == loci[-1] == 1
+    assert loci[:2] == [40, 49]  # none and one of 200
+    assert len(samples) <= 40
 
 
 def test_decay_shows_the_mean_of_each_class(summary: PanelSummary) -> None:
@@ -97,7 +103,7 @@ def test_every_figure_is_as_wide_as_it_is_asked_to_be(
     assert summary.linkage is not None
     for figure in (
         allele_frequencies(summary.genotypes.minor_allele_frequency, width_mm=width_mm),
-        missing_shares(np.array([0.1]), np.array([0.2]), width_mm=width_mm),
+        missing_shares(np.array([0.5, 0]), np.array([0, 0.5]), width_mm=width_mm),
         linkage_decay(summary.linkage, width_mm=width_mm),
         components(summary.structure, width_mm=width_mm),
         relationships(summary.structure, width_mm=width_mm),

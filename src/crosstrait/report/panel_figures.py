@@ -45,6 +45,7 @@ MOST_GROUPS = len(_GROUP_COLOURS)
 """Groups of samples that colours can tell apart."""
 
 _HEIGHT_MM = 55.0
+_MOST_BARS = 40
 
 
 def allele_frequencies(frequency: FloatArray, *, width_mm: float = 180) -> Figure:
@@ -77,9 +78,13 @@ def missing_shares(samples: FloatArray, loci: FloatArray, *, width_mm: float = 1
     with figure_style():
         figure = new_figure(width_mm=width_mm, height_mm=_HEIGHT_MM)
         grid = figure.subplots(1, 2)
-        for axes, values, kind in zip(grid, (samples, loci), ("Samples", "Loci"), strict=True):
-            reach = max(0.01, float(values.max()))
-            counts, edges = np.histogram(100 * values, bins=40, range=(0, 100 * reach))
+        parts = ((samples, len(loci), "Samples"), (loci, len(samples), "Loci"))
+        for axes, (values, out_of, kind) in zip(grid, parts, strict=True):
+            # Bars that hold whole numbers of genotypes leave no gaps between them.
+            most = max(1, round(float(values.max()) * out_of))
+            step = math.ceil((most + 1) / _MOST_BARS)
+            edges = 100 * (np.arange(0, most + step + 1, step) - 0.5).clip(0) / out_of
+            counts, _ = np.histogram(100 * values, bins=edges)
             _bars(axes, counts, edges, unit=kind.lower(), digits=1)
             _logarithmic(axes, most=int(counts.max()))
             axes.set_ylabel(kind)
@@ -149,8 +154,8 @@ def components(structure: StructureSummary, *, width_mm: float = 180) -> Figure:
                     y,
                     "o",
                     color=_GROUP_COLOURS[g],
-                    alpha=0.5,
-                    markersize=2.6,
+                    alpha=0.7,
+                    markersize=3,
                     markeredgewidth=0,
                     label=(group or "no group") if coloured and not k else None,
                 )
