@@ -1,4 +1,7 @@
-"""One browser and three reports: of a real experiment, of the least that is one, of a large one."""
+"""One browser; reports of a real experiment, of the least that is one and of a large one; a panel.
+
+Each page is made once, by the first process that asks for it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 from crosstrait.cli import run_command
+from crosstrait.panel.schema import from_arrays
 from crosstrait.panel.simulate import SimulationConfig, simulate
 from crosstrait.panel.storage import save_panel
 from crosstrait.report.page import write_report
@@ -32,7 +37,7 @@ device = "cpu"
 [[model]]
 type = "ridge"
 [[model]]
-type = "gp"
+type = "lasso"
 [[model]]
 type = "canonical"
 scope = "both"
@@ -101,10 +106,41 @@ def large(shared: Path) -> Path:
     return _once(shared / "large", write)
 
 
+@pytest.fixture(scope="session")
+def panel(shared: Path) -> Path:
+    """The page of a panel with places, groups, holes, twins and an outlier."""
+
+    def write(folder: Path) -> Path:
+        folder.mkdir()
+        rng = np.random.default_rng(0)
+        dosage = rng.integers(0, 3, (160, 120)).astype(float)
+        dosage[17] = dosage[4]
+        dosage[rng.random(dosage.shape) < 0.02] = np.nan
+        traits = rng.normal(size=(160, 3))
+        traits[:, 1] += traits[:, 0]
+        traits[rng.random(traits.shape) < 0.1] = np.nan
+        traits[8, 0] = 999
+        made = from_arrays(
+            dosage,
+            trait_value=traits,
+            trait_names=["height", "yield", "protein"],
+            ploidy=2,
+            variant_contig=np.repeat(["chr1", "chr2", "chr3"], 40),
+            variant_position=np.tile(np.arange(1, 41) * 5000, 3),
+            sample_group=["north"] * 80 + ["south"] * 80,
+        )
+        save_panel(made, folder / "cross.zarr")
+        page = folder / "panel.html"
+        assert run_command(["inspect", str(folder / "cross.zarr"), "--html", str(page)]) == 0
+        return page
+
+    return _once(shared / "panel", write)
+
+
 def _once(folder: Path, write: Callable[[Path], Path]) -> Path:
     """Make the page in the first process that asks for it."""
     with FileLock(f"{folder}.lock"):
-        found = next(folder.rglob("report.html"), None) if folder.exists() else None
+        found = next(folder.rglob("*.html"), None) if folder.exists() else None
         return found or write(folder)
 
 

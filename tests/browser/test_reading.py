@@ -1,4 +1,4 @@
-"""The report as it is read: every section, on any screen, without a network or JavaScript."""
+"""The pages as they are read: every section, on any screen, without a network or JavaScript."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ LOOKS = [
     ("least", PHONE, "dark"),
     ("large", PHONE, "light"),
     ("large", DESKTOP, "dark"),
+    ("panel", PHONE, "dark"),
+    ("panel", DESKTOP, "light"),
 ]
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
@@ -53,7 +55,7 @@ def test_nothing_is_asked_for_and_nothing_complains_or_sticks_out(
         seen.page.locator("footer").scroll_into_view_if_needed()
         seen.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         assert seen.page.evaluate(OVERFLOW) <= 0
-        seen.screenshot(f"report-{name}-{width}-{theme}")
+        seen.screenshot(f"{name}-{width}-{theme}")
         assert seen.requests == [path.resolve().as_uri()]
         assert seen.complaints == []
 
@@ -72,7 +74,19 @@ def test_without_javascript_tables_and_figures_are_there(browser: Browser, whole
         assert fold.locator("table").is_visible()
         # What only JavaScript can do is not offered.
         assert seen.page.locator("button:visible, input:visible").count() == 0
-        seen.screenshot("report-whole-without-javascript")
+        seen.screenshot("whole-without-javascript")
+
+
+def test_every_section_of_a_panel_is_painted_without_javascript(
+    browser: Browser, panel: Path
+) -> None:
+    with visit(browser, panel, javascript=False) as seen:
+        headings = seen.page.locator("h2").all_inner_texts()
+        assert {"Warnings", "Genotypes", "Nearly equal samples", "Traits", "Panel"} < set(headings)
+        assert {"Linkage", "Relatedness and structure"} < set(headings)
+        figures = seen.page.locator("figure svg").all()
+        assert len(figures) >= 7
+        assert all(figure.bounding_box()["height"] > 60 for figure in figures)
 
 
 def test_on_paper_all_is_unfolded_and_nothing_floats(browser: Browser, whole: Path) -> None:
