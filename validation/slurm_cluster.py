@@ -219,10 +219,12 @@ def _cluster() -> Iterator[None]:
             if command[0] == "munged":
                 _wait_for((folder / "munge.socket").exists, daemon)
         _wait_for(lambda: "idle" in _ask("sinfo", "--noheader", "--format=%T"), daemon)
-        # Left before the daemons are: jobs that a failure leaves would outlive them.
-        with ExitStack() as jobs:
-            jobs.callback(_ask, "scancel", f"--user={getpass.getuser()}")
+        try:
             yield
+        finally:
+            # Before the daemons stop: jobs that a failure leaves would outlive them.
+            _ask("scancel", f"--user={getpass.getuser()}")
+            _wait_for(lambda: not _states(), daemon)
 
 
 def _start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
