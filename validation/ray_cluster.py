@@ -27,6 +27,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from crosstrait.experiments.interrupt import stopping_on_signals
 from crosstrait.experiments.storage import write_text
 from crosstrait.panel.simulate import SimulationConfig, simulate
 from crosstrait.panel.storage import save_panel
@@ -63,7 +64,7 @@ def main() -> int:
         folder = Path(name)
         config = SimulationConfig(n_samples=300, n_loci=60, n_traits=2, n_causal=8)
         save_panel(simulate(config)[0], folder / "cross.zarr")
-        (folder / "ray.toml").write_text(EXPERIMENT.format(epochs=5 if options.quick else 60))
+        (folder / "ray.toml").write_text(EXPERIMENT.format(epochs=5 if options.quick else 30))
         here = _run(folder, "local", "--executor", "local", "--workers", "2")
         if here.wait() != 0:
             sys.exit(f"the run on one machine failed: {(folder / 'local.log').read_text()}")
@@ -175,4 +176,5 @@ def _numbers(out: Path) -> tuple[bytes, bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with stopping_on_signals():
+        sys.exit(main())

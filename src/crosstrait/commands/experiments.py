@@ -49,7 +49,7 @@ def run(
     out
         The folder to write to; results/NAME for NAME.toml where not given.
     executor
-        What trains: this machine, a Ray or a Slurm cluster, or Modal's containers.
+        Where to train.
     workers
         Trainings at once; as many as the machine or the cluster has room for where not given.
     tune
