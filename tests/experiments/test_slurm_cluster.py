@@ -71,7 +71,7 @@ def test_an_array_asks_for_what_the_table_says(tmp_path: Path, command: Commands
         flags={"constraint": "a|b", "exclusive": True},
     )
     folder = tmp_path / "jobs"
-    assert slurm.submit(JOBS, folder=folder, at_once=1, gpu=True) == ["17_0", "17_1"]
+    assert slurm.submit(JOBS, folder=folder, at_once=1, gpus=1) == ["17_0", "17_1"]
     lines = (tmp_path / "script").read_text().splitlines()
     asked = {line.removeprefix("#SBATCH --") for line in lines if line.startswith("#SBATCH")}
     assert asked >= {
@@ -88,7 +88,11 @@ def test_an_array_asks_for_what_the_table_says(tmp_path: Path, command: Commands
         "signal=USR2@90",
     }
     assert any(line.startswith("srun ") and "--cpus-per-task=3" in line for line in lines)
-    slurm.submit(JOBS, folder=folder, at_once=None, gpu=False)
+    slurm.submit(JOBS, folder=folder, at_once=1, gpus=4)
+    script = (tmp_path / "script").read_text()
+    assert "--gres=gpu:a100:4" in script
+    assert script.count("--cpus-per-task=4") == 2  # a process a GPU
+    slurm.submit(JOBS, folder=folder, at_once=None, gpus=0)
     script = (tmp_path / "script").read_text()
     assert "--array=0-1%2" in script
     assert "gres" not in script
@@ -100,7 +104,7 @@ def test_a_driver_in_a_job_does_not_hand_its_own_share_on(
     command("sbatch", f"env > {tmp_path}/environment; echo Submitted batch job 17")
     for name in ("SLURM_JOB_ID", "SLURM_CPUS_PER_TASK", "SLURM_CONF"):
         monkeypatch.setenv(name, "3")
-    cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpu=False)
+    cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpus=0)
     there = (tmp_path / "environment").read_text()
     assert "SLURM_CONF=3" in there
     assert "SLURM_JOB_ID" not in there
@@ -110,7 +114,7 @@ def test_a_driver_in_a_job_does_not_hand_its_own_share_on(
 
 def test_what_is_pickled_is_texts_and_a_number(tmp_path: Path, command: Commands) -> None:
     command("sbatch", "echo Submitted batch job 17")
-    cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpu=False)
+    cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpus=0)
     [first, _] = sorted((tmp_path / "jobs").glob("*.pkl"))
     assert first.stat().st_size < 600
 
@@ -119,7 +123,7 @@ def test_a_refusal_of_sbatch_is_told_in_one_line(tmp_path: Path, command: Comman
     said = ("invalid partition specified: nowhere", "Batch job submission failed")
     command("sbatch", f"echo 'sbatch: error: {said[0]}\nsbatch: error: {said[1]}' >&2; exit 1")
     with pytest.raises(SettingsError) as caught:
-        cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpu=False)
+        cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpus=0)
     assert str(caught.value) == f"Slurm refuses the jobs: {said[0]}; {said[1]}; see [slurm]"
 
 

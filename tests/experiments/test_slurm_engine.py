@@ -164,7 +164,7 @@ def test_a_cancelled_job_is_not_submitted_again(tmp_path: Path, cluster: LocalCl
     assert sorted(len(outcome.lost) for outcome in outcomes) == [1, 2]
     assert all(o.message.endswith("was lost: it was cancelled") for o in outcomes)
     # One array a kind of task, and a GPU for those that can use it.
-    assert cluster.arrays == [(True, [network.name]), (False, [ridge.name])]
+    assert cluster.arrays == [(1, [network.name]), (0, [ridge.name])]
 
 
 def test_a_driver_that_leaves_cancels_its_jobs(tmp_path: Path, cluster: LocalCluster) -> None:
@@ -190,7 +190,7 @@ def test_the_jobs_of_a_driver_that_was_killed_are_taken_over(
     folder = SlurmFolder(at.cache.folder)
     folder.describe([ridge], at=at)
     job = SlurmJob(runs=str(folder.runs), name=ridge.name, ticket="0", threads=1)
-    [number] = cluster.submit([job], folder=folder.jobs, at_once=None, gpu=False)
+    [number] = cluster.submit([job], folder=folder.jobs, at_once=None, gpus=0)
     folder.note(ridge, Submission(job=number, ticket="0"))
     engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
     [outcome] = engine.run([ridge], at=at, listener=Ears(), wait=False)

@@ -25,12 +25,12 @@ class LocalCluster:
         self.doomed: str | None = None
         self.jobs: dict[str, LocalJob[None]] = {}
         self.stopped: list[str] = []
-        self.arrays: list[tuple[bool, list[str]]] = []
+        self.arrays: list[tuple[int, list[str]]] = []
 
     def submit(
-        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpu: bool
+        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpus: int
     ) -> list[str]:
-        self.arrays.append((gpu, [job.name for job in jobs]))
+        self.arrays.append((gpus, [job.name for job in jobs]))
         executor = LocalExecutor(folder=folder)
         executor.update_parameters(timeout_min=60)
         submitted = [executor.submit(job) for job in jobs]

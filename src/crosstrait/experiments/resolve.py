@@ -14,6 +14,11 @@ def wants_gpu(config: ModelConfig, train: TrainConfig) -> bool:
     return train.device != "cpu" and config.network
 
 
+def n_gpus(config: ModelConfig, train: TrainConfig) -> int:
+    """Return how many GPUs a run may be trained on."""
+    return train.devices if wants_gpu(config, train) else 0
+
+
 def resolve_training(
     config: ModelConfig, *overrides: Mapping[str, Any], where: str = "train"
 ) -> TrainConfig:

@@ -28,7 +28,7 @@ class Cluster(Protocol):
     """Where jobs are carried out."""
 
     def submit(
-        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpu: bool
+        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpus: int
     ) -> list[str]:
         """Submit ``jobs`` as one array and return what the cluster calls them.
 
@@ -40,8 +40,8 @@ class Cluster(Protocol):
             For submitit's files and the logs.
         at_once
             How many of them may run at once; None: all.
-        gpu
-            Whether each wants a GPU, where the cluster is to give any.
+        gpus
+            How many GPUs each wants, where the cluster is to give any.
         """
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, str] | None:
@@ -89,7 +89,7 @@ class SlurmCluster:
     threads: int
 
     def submit(
-        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpu: bool
+        self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpus: int
     ) -> list[str]:
         """Submit ``jobs`` as one array and return what Slurm calls them.
 
@@ -107,12 +107,12 @@ class SlurmCluster:
             account=self.config.account,
             time=self.config.minutes,
             mem=None if self.config.memory_gb is None else f"{self.config.memory_gb * 1024:.0f}M",
-            gres=self._gpu() if gpu else None,
-            cpus_per_task=self.threads,
+            gres=self._gres(gpus) if gpus else None,
+            cpus_per_task=max(self.threads, gpus),
             ntasks_per_node=1,
             array_parallelism=at_once or len(jobs),
             # Since Slurm 22.05 a step does not have the CPUs of its job unless it asks for them.
-            srun_args=[f"--cpus-per-task={self.threads}"],
+            srun_args=[f"--cpus-per-task={max(self.threads, gpus)}"],
             additional_parameters={"requeue": True, **self.config.flags},
         )
         try:
@@ -140,10 +140,10 @@ class SlurmCluster:
         """Cancel jobs; those that have ended meanwhile stay as they are."""
         subprocess.run(["scancel", *jobs], capture_output=True, check=False)
 
-    def _gpu(self) -> str | None:
+    def _gres(self, gpus: int) -> str | None:
         if isinstance(self.config.gpu, str):
-            return f"gpu:{self.config.gpu}:1"
-        return "gpu:1" if self.config.gpu else None
+            return f"gpu:{self.config.gpu}:{gpus}"
+        return f"gpu:{gpus}" if self.config.gpu else None
 
 
 @contextmanager

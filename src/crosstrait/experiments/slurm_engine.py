@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from crosstrait.experiments.engine import Listener, Outcome, Task, missing_of
-from crosstrait.experiments.resolve import wants_gpu
+from crosstrait.experiments.resolve import n_gpus
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.slurm_cluster import Cluster
 from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
@@ -151,17 +151,14 @@ class _Pass:
         if not tasks:
             return
         self.folder.describe(tasks, at=self.at)
-        for gpu in (True, False):
-            those = [
-                task for task in tasks if wants_gpu(task.first.config, task.first.train) is gpu
-            ]
-            for task, submission in zip(those, self._jobs(those, gpu=gpu), strict=True):
+        wanted = {task.name: n_gpus(task.first.config, task.first.train) for task in tasks}
+        for gpus in sorted(set(wanted.values()), reverse=True):
+            those = [task for task in tasks if wanted[task.name] == gpus]
+            for task, submission in zip(those, self._jobs(those, gpus=gpus), strict=True):
                 self.waiting.remove(task)
                 self.running.append(_Running(task=task, submission=submission))
 
-    def _jobs(self, tasks: Sequence[Task], *, gpu: bool) -> list[Submission]:
-        if not tasks:
-            return []
+    def _jobs(self, tasks: Sequence[Task], *, gpus: int) -> list[Submission]:
         jobs = [
             SlurmJob(
                 runs=str(self.folder.runs),
@@ -172,7 +169,7 @@ class _Pass:
             for task in tasks
         ]
         numbers = self.engine.cluster.submit(
-            jobs, folder=self.folder.jobs, at_once=self.engine.workers, gpu=gpu
+            jobs, folder=self.folder.jobs, at_once=self.engine.workers, gpus=gpus
         )
         submissions = [
             Submission(job=number, ticket=job.ticket)
