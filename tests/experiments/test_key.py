@@ -99,6 +99,7 @@ def test_what_does_not_decide_the_numbers_changes_no_key() -> None:
     assert keys(panel=arrays(source="elsewhere")) == keys()
     assert keys(changed("data", traits=["b", "a"])) == keys()
     assert keys(changed("train", replicates=3))[:2] == keys()[:2]
+    assert keys(changed("train", devices=4)) == keys()
 
 
 def test_traits_of_a_model_change_its_keys() -> None:
