@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from crosstrait.evaluation.leaderboard import LeaderboardRow
+from crosstrait.evaluation.single_vs_multi import ScopeRow
 from crosstrait.report.folder import RunFolder
-from crosstrait.report.leads import bargain_text, wins_text
+from crosstrait.report.leads import bargain_text, scopes_text, wins_text
+from crosstrait.report.scopes import Gain
 from crosstrait.report.standings import standings
 from support.run_folder import write_run_folder
 
@@ -46,3 +48,18 @@ def test_a_cheaper_model_is_named_with_what_it_gives_up(
     assert bool(said) == bool(text)
     if "transformer" in accuracy:
         assert said.replace("\xa0", " ").endswith("takes 9.0 s instead of 12 min.")
+
+
+def gain(model: str, difference: float) -> Gain:
+    low, high = difference - 0.01, difference + 0.01
+    row = ScopeRow(model, "s", "mean", 0.5, 0.5 - difference, difference, low, high, 0.9, 3, 30)
+    return Gain(mean=row, better=1, worse=0)
+
+
+def test_models_are_told_apart_by_what_learning_across_traits_does_for_them() -> None:
+    every = [gain("a", 0.03), gain("b", -0.02), gain("c", 0.005), gain("d", 0.02)]
+    assert scopes_text(every) == (
+        "On average over traits it helps a (+0.030) and d (+0.020), "
+        "hurts b (\N{MINUS SIGN}0.020), makes no sure difference for c (+0.005)."
+    )
+    assert scopes_text([]) == ""

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
-from crosstrait.report.numbers import count, duration, fixed
+from crosstrait.report.numbers import count, duration, fixed, listed
+from crosstrait.report.scopes import Gain
 from crosstrait.report.standings import Standing
 
 _CHEAPER = 0.8  # of the time: what is worth a sentence
@@ -47,3 +48,24 @@ def bargain_text(lines: Sequence[Standing]) -> str:
         f"The best of the cheaper models, {other.model}, {gives} {best.model} and takes "
         f"{duration(other.train_seconds)} instead of {duration(best.train_seconds)}."
     )
+
+
+def scopes_text(found: Sequence[Gain]) -> str:
+    """Return which models learning across traits surely helps, and which it hurts."""
+    kinds = {
+        "helps": [gain for gain in found if gain.mean.ci_low > 0],
+        "hurts": [gain for gain in found if gain.mean.ci_high < 0],
+        "makes no sure difference for": [
+            gain for gain in found if gain.mean.ci_low <= 0 <= gain.mean.ci_high
+        ],
+    }
+    parts = [
+        f"{verb} {listed([_with_gain(gain) for gain in some], most=len(some))}"
+        for verb, some in kinds.items()
+        if some
+    ]
+    return f"On average over traits it {', '.join(parts)}." if parts else ""
+
+
+def _with_gain(gain: Gain) -> str:
+    return f"{gain.mean.model} ({fixed(gain.mean.difference, sign=True)})"

@@ -19,7 +19,7 @@ from crosstrait.report.calibration import Coverage, coverages, noise_lines
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.gallery import ENTRIES, Selection
 from crosstrait.report.html import render_template
-from crosstrait.report.leads import bargain_text, wins_text
+from crosstrait.report.leads import bargain_text, scopes_text, wins_text
 from crosstrait.report.reference import beside_published
 from crosstrait.report.scopes import gains
 from crosstrait.report.settings_list import settings_parts
@@ -91,6 +91,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "published": beside_published(leaderboard),
         "figures": figures,
         "gains": gains(folder.single_vs_multi),
+        "scopes": scopes_text(gains(folder.single_vs_multi)),
         "coverages": _in_order(coverages(folder.calibration), lines),
         "noise": noise_lines(folder.noise, leaderboard=leaderboard),
         "noise_sources": list(dict.fromkeys(folder.noise["source"])),
