@@ -113,3 +113,11 @@ def test_the_page_for_46_traits_8_models_and_5_replicates_is_small_and_quick(
         assert 0 < seen.page.evaluate(timing) < 3000
         assert seen.page.locator("#traits figure svg").count() >= 1
         assert seen.page.locator("#traits details tbody tr").count() == 46
+
+
+def test_a_request_or_a_complaint_would_be_found(browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text("<img src='http://127.0.0.1:9/x.png'><script>missing()</script>")
+    with visit(browser, page) as seen:
+        assert "http://127.0.0.1:9/x.png" in seen.requests
+        assert any("missing is not defined" in complaint for complaint in seen.complaints)
