@@ -102,3 +102,10 @@ def test_a_panel_that_does_not_vary_has_no_components() -> None:
     assert summary.n_loci == 0
     assert summary.variance_share.tolist() == [0]
     assert summary.closest == ()
+
+
+def test_pairs_that_are_all_as_related_have_a_histogram() -> None:
+    dosage = np.array([[0.0, 0], [0, 2], [1, 1]])  # equal up to rounding
+    summary = summarise_structure(panel_of(dosage, ploidy=2))
+    assert summary.relationship_counts.sum() == 3
+    assert [r for *_, r in summary.closest] == pytest.approx([-0.5] * 3)
