@@ -252,7 +252,10 @@ def _ask(*command: str) -> str:
 
 
 def _version() -> str:
-    return _ask("sinfo", "--version").strip()
+    found = subprocess.run(
+        ["slurmctld", "-V"], capture_output=True, text=True, env={**os.environ, "PATH": PATH}
+    )
+    return found.stdout.strip()
 
 
 def _waits(job: str) -> bool:

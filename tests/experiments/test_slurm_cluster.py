@@ -119,12 +119,15 @@ def test_what_is_pickled_is_texts_and_a_number(tmp_path: Path, command: Commands
     assert first.stat().st_size < 600
 
 
-def test_a_refusal_of_sbatch_is_told_in_one_line(tmp_path: Path, command: Commands) -> None:
+def test_a_refusal_of_sbatch_is_told_in_one_line(
+    tmp_path: Path, command: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = ("invalid partition specified: nowhere", "Batch job submission failed")
     command("sbatch", f"echo 'sbatch: error: {said[0]}\nsbatch: error: {said[1]}' >&2; exit 1")
     with pytest.raises(SettingsError) as caught:
         cluster().submit(JOBS, folder=tmp_path / "jobs", at_once=None, gpus=0)
     assert str(caught.value) == f"Slurm refuses the jobs: {said[0]}; {said[1]}; see [slurm]"
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_states_of_jobs_are_read_from_squeue(command: Commands) -> None:

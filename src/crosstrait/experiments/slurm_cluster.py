@@ -7,11 +7,12 @@ not every cluster has.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -116,7 +117,8 @@ class SlurmCluster:
             additional_parameters={"requeue": True, **self.config.flags},
         )
         try:
-            with _as_outside_of_a_job():
+            # Submitit prints what sbatch says before it raises it.
+            with _as_outside_of_a_job(), redirect_stderr(io.StringIO()):
                 submitted = executor.submit_array(list(jobs))
         except (utils.FailedJobError, utils.FailedSubmissionError) as error:
             lines = [line.removeprefix("sbatch: error: ") for line in str(error).splitlines()]
