@@ -216,7 +216,7 @@ def test_a_simulation_file_replaces_the_demonstration(
     path = tmp_path / "cross.toml"
     path.write_text("n_samples = 30\nn_loci = 20\nn_traits = 1\nn_causal = 5\n")
     assert run_command(["simulate", str(path), "--out", str(tmp_path / "a.zarr")]) == 0
-    assert "30 samples, 20 loci, 1 traits" in capsys.readouterr().out
+    assert "30 samples, 20 loci, 1 trait\n" in capsys.readouterr().out
     assert "is there already" in refused("simulate", path, "--out", tmp_path / "a.zarr")
     path.write_text("n_sample = 30")
     message = refused("simulate", path, "--out", tmp_path / "b.zarr")
@@ -236,7 +236,7 @@ def test_genotypes_and_traits_are_imported_into_a_panel(
     out = tmp_path / "p.zarr"
     assert run_command(["import", str(tmp_path), "--out", str(out)]) == 0
     captured = capsys.readouterr()
-    assert "19 samples, 5 loci, 1 traits" in captured.out
+    assert "19 samples, 5 loci, 1 trait\n" in captured.out
     assert captured.err.startswith("crosstrait: warning: ")
     assert open_panel(out)["trait_name"].values.tolist() == ["height"]
 
