@@ -25,7 +25,7 @@ lint: $(STAMP)  ## Check style and types.
 docs: $(STAMP)  ## Build the site with warnings as errors, and run every example in it.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 	$(BIN)/pytest --doctest-modules src/crosstrait -p no:cacheprovider
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup tests/docs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist worksteal tests/docs
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"crosstrait needs Python 3.11 or newer; {sys.executable} is {v[0]}.{v[1]}. Set PYTHON=/path/to/python3.11")'

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, sync_playwright
 
 from crosstrait.cli import app
@@ -28,15 +29,15 @@ LINKED = re.compile(
 LEFT_OVER = re.compile(r"(:math:`|^::: |\$\$|class=\"arithmatex\")", re.MULTILINE)
 
 
-pytestmark = pytest.mark.xdist_group("site")  # one process builds it once
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built with warnings as errors."""
-    folder = tmp_path_factory.mktemp("site")
+    """The site, built with warnings as errors by the first process that asks for it."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own) / "site"
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return folder
 
 
