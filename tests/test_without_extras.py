@@ -21,10 +21,10 @@ main(["run", sys.argv[1], "--out", sys.argv[2], "--workers", "1"])
 ENGINES = """
 import sys
 
-import crosstrait.experiments.engines
-import crosstrait.experiments.modal_engine
-import crosstrait.experiments.ray_engine
-import crosstrait.experiments.slurm_engine
+import crosstrait.experiments.engines.choose
+import crosstrait.experiments.engines.modal_engine
+import crosstrait.experiments.engines.ray_engine
+import crosstrait.experiments.engines.slurm_engine
 
 print(sorted({"modal", "ray", "submitit"} & set(sys.modules)))
 """

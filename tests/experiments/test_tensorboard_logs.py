@@ -12,9 +12,9 @@ import pytest
 
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import run_experiment
-from crosstrait.experiments.engine import Outcome
+from crosstrait.experiments.engines.engine import Outcome
+from crosstrait.experiments.engines.growing import GrowingHistory
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.growing import GrowingHistory
 from crosstrait.experiments.plan import Group
 from crosstrait.experiments.tensorboard_logs import TensorBoardLogs
 from support.experiments import write_tiny

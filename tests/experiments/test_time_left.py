@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from crosstrait.experiments.engine import Outcome
+from crosstrait.experiments.engines.engine import Outcome
 from crosstrait.experiments.plan import Group
 from crosstrait.experiments.time_left import Estimate, TimeLeft
 from support.groups import a_group, an_epoch

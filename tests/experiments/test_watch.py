@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from crosstrait.experiments.engine import Outcome
+from crosstrait.experiments.engines.engine import Outcome
 from crosstrait.experiments.plan import Group
 from crosstrait.experiments.watch import Watch
 from support.groups import a_group, an_epoch

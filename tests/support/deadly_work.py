@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from crosstrait.experiments.engine import Outcome
+from crosstrait.experiments.engines.engine import Outcome
 from crosstrait.experiments.plan import Group
 
 

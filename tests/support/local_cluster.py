@@ -10,7 +10,7 @@ from pathlib import Path
 
 from submitit import LocalExecutor, LocalJob
 
-from crosstrait.experiments.slurm_job import SlurmJob
+from crosstrait.experiments.engines.slurm_job import SlurmJob
 
 _STATES = {"RUNNING": "RUNNING", "FINISHED": "COMPLETED", "INTERRUPTED": "FAILED"}
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crosstrait.experiments.modal_container import Order
-from crosstrait.experiments.modal_service import Needs, bind
-from crosstrait.experiments.reply import Reply
-from crosstrait.experiments.stores import FileStore
+from crosstrait.experiments.engines.modal_container import Order
+from crosstrait.experiments.engines.modal_service import Needs, bind
+from crosstrait.experiments.engines.reply import Reply
+from crosstrait.experiments.engines.stores import FileStore
 from crosstrait.training.progress import EpochDone
 
 Told = list[tuple[str, EpochDone]]

@@ -13,8 +13,8 @@ from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.current import is_current, made_of
-from crosstrait.experiments.engine import Engine, Failure, Listener, both_passes
-from crosstrait.experiments.engines import check_engine, make_engine
+from crosstrait.experiments.engines.choose import check_engine, make_engine
+from crosstrait.experiments.engines.engine import Engine, Failure, Listener, both_passes
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.run import Workplace, train_seconds

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator
 
 from crosstrait.errors import SettingsError, StorageError, unknown
 from crosstrait.experiments.changes import apply_changes
-from crosstrait.experiments.modal_table import ModalConfig
+from crosstrait.experiments.engines.modal_table import ModalConfig
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 from crosstrait.experiments.model_tables import ModelEntry, attempt, read_models, trait_names
-from crosstrait.experiments.slurm_table import SlurmConfig
 from crosstrait.experiments.tune_table import TuneConfig
 from crosstrait.panel.catalogue import CATALOGUE
 from crosstrait.settings import Settings

@@ -20,7 +20,7 @@ from crosstrait.evaluation.calibration import LEVELS, make_intervals, write_inte
 from crosstrait.evaluation.cells import make_cells, write_cells
 from crosstrait.evaluation.metrics import r2
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.growing import GrowingHistory
+from crosstrait.experiments.engines.growing import GrowingHistory
 from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.provenance import command, machine, now, versions
 from crosstrait.experiments.scoring import score_test_cells

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Self
 
 from crosstrait.errors import SettingsError
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Outcome, Task
-from crosstrait.experiments.growing import growing_name, read_history
+from crosstrait.experiments.engines.engine import Outcome, Task
+from crosstrait.experiments.engines.growing import growing_name, read_history
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.storage import storage_errors
 from crosstrait.training.model_files import HISTORY

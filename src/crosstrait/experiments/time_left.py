@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from crosstrait.experiments.engine import Outcome, Task
+from crosstrait.experiments.engines.engine import Outcome, Task
 from crosstrait.experiments.searches import Search
 from crosstrait.training.progress import EpochDone
 

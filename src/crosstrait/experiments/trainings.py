@@ -11,7 +11,7 @@ from rich.console import Console
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all
-from crosstrait.experiments.engines import check_engine, make_engine
+from crosstrait.experiments.engines.choose import check_engine, make_engine
 from crosstrait.experiments.model_tables import ModelEntry
 from crosstrait.experiments.plan import plan_runs, select_traits
 from crosstrait.experiments.resolve import resolve_training

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from crosstrait.experiments.engine import Engine, Failure, both_passes
+from crosstrait.experiments.engines.engine import Engine, Failure, both_passes
 from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.run import Workplace

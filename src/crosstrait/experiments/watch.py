@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from crosstrait.experiments.engine import Listener, Outcome, Task
+from crosstrait.experiments.engines.engine import Listener, Outcome, Task
 from crosstrait.experiments.searches import Search
 from crosstrait.experiments.time_left import TimeLeft
 from crosstrait.training.progress import EpochDone

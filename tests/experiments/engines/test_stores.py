@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crosstrait.experiments.stores import FileStore
+from crosstrait.experiments.engines.stores import FileStore
 
 
 def test_a_store_gives_back_what_it_was_given(tmp_path: Path) -> None:

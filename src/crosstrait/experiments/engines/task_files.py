@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.engine import Task
+from crosstrait.experiments.engines.engine import Task
 from crosstrait.experiments.key import key_parts, run_key
 from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.searches import Search

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crosstrait.experiments.courier import Courier
+from crosstrait.experiments.engines.courier import Courier
 
 
 class Taker:

@@ -6,9 +6,9 @@ import pytest
 
 from crosstrait.errors import SettingsError
 from crosstrait.experiments.driver import draw_splits
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.plan import plan
-from crosstrait.experiments.slurm_table import SlurmConfig
 from crosstrait.panel.sources import load_panel
 from support.experiments import TINY, write_tiny
 

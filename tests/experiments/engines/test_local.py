@@ -10,11 +10,16 @@ from rich.console import Console
 
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all
-from crosstrait.experiments.engine import Listener, Outcome
-from crosstrait.experiments.epochs import EpochFile, read_epochs
+from crosstrait.experiments.engines.engine import Listener, Outcome
+from crosstrait.experiments.engines.epochs import EpochFile, read_epochs
+from crosstrait.experiments.engines.handover import hand_over, take_over
+from crosstrait.experiments.engines.local import (
+    Local,
+    ProcessPool,
+    affordable_workers,
+    most_devices,
+)
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.handover import hand_over, take_over
-from crosstrait.experiments.local import Local, ProcessPool, affordable_workers, most_devices
 from crosstrait.experiments.plan import Group, group_runs, plan
 from crosstrait.experiments.provenance import cores
 from crosstrait.experiments.run import Workplace
@@ -51,8 +56,8 @@ def test_what_kills_its_worker_again_and_again_fails_and_spares_the_others(
 ) -> None:
     at, groups = workplace[0], workplace[1][1:3]
     deadly = groups[1]
-    monkeypatch.setattr("crosstrait.experiments.local._work", DeadlyWork(deadly.name))
-    monkeypatch.setattr("crosstrait.experiments.local._start_worker", start_nothing)
+    monkeypatch.setattr("crosstrait.experiments.engines.local._work", DeadlyWork(deadly.name))
+    monkeypatch.setattr("crosstrait.experiments.engines.local._start_worker", start_nothing)
     outcomes = list(ProcessPool(2).run(groups, at=at, listener=Silent(), wait=False))
     assert {outcome.group.name for outcome in outcomes} == {group.name for group in groups}
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -100,8 +105,8 @@ def test_trainings_on_several_devices_leave_fewer_workers(
     workplace: tuple[Workplace, list[Group]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, groups = workplace
-    monkeypatch.setattr("crosstrait.experiments.local.visible_gpus", lambda: list("01234"))
-    monkeypatch.setattr("crosstrait.experiments.local.memory_bytes", lambda: 1 << 50)
+    monkeypatch.setattr("crosstrait.experiments.engines.local.visible_gpus", lambda: list("01234"))
+    monkeypatch.setattr("crosstrait.experiments.engines.local.memory_bytes", lambda: 1 << 50)
     large = [
         Group(tuple(replace(run, train=TrainConfig(devices=2)) for run in group.runs))
         for group in groups[:1]
@@ -117,7 +122,7 @@ def test_cores_that_nothing_uses_are_named(
     workplace: tuple[Workplace, list[Group]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, groups = workplace
-    monkeypatch.setattr("crosstrait.experiments.local.cores", lambda: 16)
+    monkeypatch.setattr("crosstrait.experiments.engines.local.cores", lambda: 16)
     with pytest.warns(
         UserWarning, match=r"2 of 16 cores are used; \[train\] threads = 16 uses all"
     ):

@@ -11,9 +11,9 @@ import pytest
 
 from crosstrait.cli import run_command
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.slurm_cluster import SlurmCluster, check_slurm
-from crosstrait.experiments.slurm_job import SlurmJob
-from crosstrait.experiments.slurm_table import SlurmConfig
+from crosstrait.experiments.engines.slurm_cluster import SlurmCluster, check_slurm
+from crosstrait.experiments.engines.slurm_job import SlurmJob
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 from support.experiments import write_tiny
 
 pytest.importorskip("submitit", reason="needs submitit: pip install 'crosstrait[slurm]'")

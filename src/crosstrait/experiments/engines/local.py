@@ -19,10 +19,10 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Engine, Listener, Outcome, Task, carry_out
-from crosstrait.experiments.epochs import EpochFile, read_epochs
-from crosstrait.experiments.handover import hand_over, take_over
-from crosstrait.experiments.processors import (
+from crosstrait.experiments.engines.engine import Engine, Listener, Outcome, Task, carry_out
+from crosstrait.experiments.engines.epochs import EpochFile, read_epochs
+from crosstrait.experiments.engines.handover import hand_over, take_over
+from crosstrait.experiments.engines.processors import (
     Share,
     limited_threads,
     share_out,

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.dispatch import dispatch
-from crosstrait.experiments.engine import Listener, Outcome, Task
-from crosstrait.experiments.local import most_devices
-from crosstrait.experiments.modal_container import Order, send_data, unfinished_folders
-from crosstrait.experiments.modal_service import Needs, connect
-from crosstrait.experiments.modal_table import ModalConfig
-from crosstrait.experiments.remote import Origin, kept_folders
-from crosstrait.experiments.reply import Reply
+from crosstrait.experiments.engines.dispatch import dispatch
+from crosstrait.experiments.engines.engine import Listener, Outcome, Task
+from crosstrait.experiments.engines.local import most_devices
+from crosstrait.experiments.engines.modal_container import Order, send_data, unfinished_folders
+from crosstrait.experiments.engines.modal_service import Needs, connect
+from crosstrait.experiments.engines.modal_table import ModalConfig
+from crosstrait.experiments.engines.remote import Origin, kept_folders
+from crosstrait.experiments.engines.reply import Reply
+from crosstrait.experiments.engines.stores import FileStore, Store
 from crosstrait.experiments.resolve import wants_gpu
 from crosstrait.experiments.run import Workplace
-from crosstrait.experiments.stores import FileStore, Store
 from crosstrait.panel.schema import Panel
 from crosstrait.training.progress import EpochDone
 

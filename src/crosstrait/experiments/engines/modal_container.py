@@ -15,12 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from crosstrait.experiments.engine import Task
-from crosstrait.experiments.parcel import from_bytes, pack, to_bytes, unpack
-from crosstrait.experiments.remote import Origin, carry_out_remotely, kept_folders
-from crosstrait.experiments.reply import Reply
+from crosstrait.experiments.engines.engine import Task
+from crosstrait.experiments.engines.parcel import from_bytes, pack, to_bytes, unpack
+from crosstrait.experiments.engines.remote import Origin, carry_out_remotely, kept_folders
+from crosstrait.experiments.engines.reply import Reply
+from crosstrait.experiments.engines.stores import Files, Store
 from crosstrait.experiments.run import Workplace
-from crosstrait.experiments.stores import Files, Store
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 from crosstrait.training.progress import EpochDone

@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from crosstrait.experiments.engine import Listener, Outcome, Task, missing_of
+from crosstrait.experiments.engines.engine import Listener, Outcome, Task, missing_of
+from crosstrait.experiments.engines.slurm_cluster import Cluster
+from crosstrait.experiments.engines.slurm_folder import SlurmFolder, Submission
+from crosstrait.experiments.engines.slurm_job import SlurmJob
 from crosstrait.experiments.resolve import n_gpus
 from crosstrait.experiments.run import Workplace
-from crosstrait.experiments.slurm_cluster import Cluster
-from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
-from crosstrait.experiments.slurm_job import SlurmJob
 
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 10.0

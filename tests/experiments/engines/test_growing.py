@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.engines.growing import GrowingHistory, growing_name, read_history
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.growing import GrowingHistory, growing_name, read_history
 from crosstrait.experiments.plan import Group, group_runs, plan
 from crosstrait.experiments.run import Workplace, train_group
 from crosstrait.panel.storage import open_panel

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all, draw_splits, run_experiment
-from crosstrait.experiments.engine import Task, both_passes
+from crosstrait.experiments.engines.engine import Task, both_passes
+from crosstrait.experiments.engines.local import InProcess
+from crosstrait.experiments.engines.slurm_engine import SlurmEngine
+from crosstrait.experiments.engines.slurm_folder import SlurmFolder, Submission
+from crosstrait.experiments.engines.slurm_job import SlurmJob
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.local import InProcess
 from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.run import METRICS, Workplace, train_group
-from crosstrait.experiments.slurm_engine import SlurmEngine
-from crosstrait.experiments.slurm_folder import SlurmFolder, Submission
-from crosstrait.experiments.slurm_job import SlurmJob
 from crosstrait.experiments.tuning import TUNING, tune_runs
 from crosstrait.panel.sources import load_panel
 from crosstrait.training.progress import EpochDone

@@ -10,7 +10,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from crosstrait.experiments.engine import Task
+from crosstrait.experiments.engines.engine import Task
 from crosstrait.experiments.storage import write_text
 from crosstrait.training.progress import EpochDone
 

@@ -14,12 +14,12 @@ from types import FrameType
 from typing import Any
 
 from crosstrait.errors import SettingsError, listed
-from crosstrait.experiments.engine import Outcome, carry_out
-from crosstrait.experiments.epochs import EpochFile
+from crosstrait.experiments.engines.engine import Outcome, carry_out
+from crosstrait.experiments.engines.epochs import EpochFile
+from crosstrait.experiments.engines.processors import Share, take
+from crosstrait.experiments.engines.slurm_folder import SlurmFolder
 from crosstrait.experiments.interrupt import Interrupted
-from crosstrait.experiments.processors import Share, take
 from crosstrait.experiments.provenance import versions
-from crosstrait.experiments.slurm_folder import SlurmFolder
 
 # Slurm kills 30 s after it asked, unless it is configured otherwise.
 _PATIENCE_SECONDS = 10.0

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from crosstrait.experiments.engine import Task
+from crosstrait.experiments.engines.engine import Task
+from crosstrait.experiments.engines.remote import Origin, carry_out_remotely
+from crosstrait.experiments.engines.reply import Reply
+from crosstrait.experiments.engines.stores import Files
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.plan import group_runs, plan
 from crosstrait.experiments.provenance import versions
-from crosstrait.experiments.remote import Origin, carry_out_remotely
-from crosstrait.experiments.reply import Reply
-from crosstrait.experiments.stores import Files
 from crosstrait.panel.storage import open_panel
 from crosstrait.split import k_fold
 from crosstrait.training.progress import EpochDone

@@ -18,12 +18,12 @@ from typing import Any
 
 from crosstrait.errors import StorageError
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Outcome, Task, one_line
-from crosstrait.experiments.epochs import read_epochs
+from crosstrait.experiments.engines.engine import Outcome, Task, one_line
+from crosstrait.experiments.engines.epochs import read_epochs
+from crosstrait.experiments.engines.task_files import read_task, task_values
 from crosstrait.experiments.provenance import versions
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.storage import make_folder, storage_errors, write_json
-from crosstrait.experiments.task_files import read_task, task_values
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.storage import open_panel, save_panel
 from crosstrait.split.manifest import Split

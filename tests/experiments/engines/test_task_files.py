@@ -7,10 +7,10 @@ import pytest
 
 from crosstrait.errors import SettingsError
 from crosstrait.experiments.driver import draw_splits
+from crosstrait.experiments.engines.task_files import read_task, task_values
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.plan import group_runs, plan
 from crosstrait.experiments.searches import plan_searches, with_answer
-from crosstrait.experiments.task_files import read_task, task_values
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.sources import load_panel
 from crosstrait.split.manifest import Split

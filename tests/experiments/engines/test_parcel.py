@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from crosstrait.experiments.parcel import from_bytes, pack, to_bytes, unpack
+from crosstrait.experiments.engines.parcel import from_bytes, pack, to_bytes, unpack
 from crosstrait.panel.simulate import SimulationConfig, simulate
 
 

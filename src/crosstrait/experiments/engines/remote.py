@@ -16,14 +16,14 @@ from typing import Protocol
 
 from crosstrait.errors import CrosstraitError, SettingsError, listed
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.courier import Courier
-from crosstrait.experiments.engine import Outcome, Task, carry_out
-from crosstrait.experiments.processors import Share, take
+from crosstrait.experiments.engines.courier import Courier
+from crosstrait.experiments.engines.engine import Outcome, Task, carry_out
+from crosstrait.experiments.engines.processors import Share, take
+from crosstrait.experiments.engines.reply import Reply, write_reply
+from crosstrait.experiments.engines.stores import Files, FileStore
 from crosstrait.experiments.provenance import versions
-from crosstrait.experiments.reply import Reply, write_reply
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import Search
-from crosstrait.experiments.stores import Files, FileStore
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
 from crosstrait.training.progress import EpochDone

@@ -11,8 +11,8 @@ import torch
 from threadpoolctl import threadpool_info
 
 from crosstrait.experiments.driver import run_experiment
+from crosstrait.experiments.engines.processors import limited_threads, share_out, visible_gpus
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.processors import limited_threads, share_out, visible_gpus
 from crosstrait.experiments.provenance import usable_cores
 from support.experiments import TINY, write_tiny
 
@@ -60,7 +60,7 @@ def test_the_gpus_are_those_that_cuda_was_told_to_show(monkeypatch: pytest.Monke
 
 TAKES = """
 import os, torch
-from crosstrait.experiments.processors import Share, take
+from crosstrait.experiments.engines.processors import Share, take
 from crosstrait.experiments.provenance import usable_cores
 take(Share(threads=1, cores=(usable_cores()[-1],), gpus=("3", "1")))
 print(usable_cores(), torch.get_num_threads(), os.environ["CUDA_VISIBLE_DEVICES"])

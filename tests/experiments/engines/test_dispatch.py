@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.dispatch import dispatch
-from crosstrait.experiments.engine import Outcome, Task, carry_out
+from crosstrait.experiments.engines.dispatch import dispatch
+from crosstrait.experiments.engines.engine import Outcome, Task, carry_out
+from crosstrait.experiments.engines.reply import Reply, write_reply
 from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.plan import group_runs, plan
-from crosstrait.experiments.reply import Reply, write_reply
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.storage import open_panel
 from crosstrait.split import k_fold

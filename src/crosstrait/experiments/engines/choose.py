@@ -6,9 +6,9 @@ Engines are imported when they are asked for, and import their libraries themsel
 from __future__ import annotations
 
 from crosstrait.errors import SettingsError, unknown
-from crosstrait.experiments.engine import Engine
-from crosstrait.experiments.modal_table import ModalConfig
-from crosstrait.experiments.slurm_table import SlurmConfig
+from crosstrait.experiments.engines.engine import Engine
+from crosstrait.experiments.engines.modal_table import ModalConfig
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 
 EXECUTORS = ("local", "ray", "slurm", "modal")
 
@@ -24,15 +24,15 @@ def check_engine(name: str, *, workers: int | None) -> None:
     if name not in EXECUTORS:
         raise SettingsError(unknown("executor", name, EXECUTORS))
     if name == "ray":
-        from crosstrait.experiments.ray_engine import check_ray
+        from crosstrait.experiments.engines.ray_engine import check_ray
 
         check_ray()
     elif name == "slurm":
-        from crosstrait.experiments.slurm_cluster import check_slurm
+        from crosstrait.experiments.engines.slurm_cluster import check_slurm
 
         check_slurm()
     elif name == "modal":
-        from crosstrait.experiments.modal_service import check_modal
+        from crosstrait.experiments.engines.modal_service import check_modal
 
         check_modal()
     if workers is not None and workers < 1:
@@ -63,19 +63,19 @@ def make_engine(
         What Modal's containers have.
     """
     if name == "ray":
-        from crosstrait.experiments.ray_engine import RayEngine
+        from crosstrait.experiments.engines.ray_engine import RayEngine
 
         return RayEngine(workers, threads)
     if name == "slurm":
-        from crosstrait.experiments.slurm_cluster import SlurmCluster
-        from crosstrait.experiments.slurm_engine import SlurmEngine
+        from crosstrait.experiments.engines.slurm_cluster import SlurmCluster
+        from crosstrait.experiments.engines.slurm_engine import SlurmEngine
 
         cluster = SlurmCluster(config=slurm or SlurmConfig(), threads=threads)
         return SlurmEngine(cluster=cluster, workers=workers, threads=threads)
     if name == "modal":
-        from crosstrait.experiments.modal_engine import ModalEngine
+        from crosstrait.experiments.engines.modal_engine import ModalEngine
 
         return ModalEngine(workers, threads, modal or ModalConfig())
-    from crosstrait.experiments.local import Local
+    from crosstrait.experiments.engines.local import Local
 
     return Local(workers, threads)

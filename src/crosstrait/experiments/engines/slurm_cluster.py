@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.slurm_job import SlurmJob
-from crosstrait.experiments.slurm_table import SlurmConfig
+from crosstrait.experiments.engines.slurm_job import SlurmJob
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _MOST_TIMEOUTS = 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from crosstrait.experiments.engine import Outcome, Task
+from crosstrait.experiments.engines.engine import Outcome, Task
+from crosstrait.experiments.engines.stores import Files
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import search_folder
 from crosstrait.experiments.searches import Search
 from crosstrait.experiments.storage import make_folder, write_text
-from crosstrait.experiments.stores import Files
 
 
 @dataclass(frozen=True, kw_only=True)

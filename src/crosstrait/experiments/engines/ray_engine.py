@@ -19,14 +19,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.dispatch import dispatch
-from crosstrait.experiments.engine import Listener, Outcome, Task
-from crosstrait.experiments.parcel import Parcel, pack, unpack
-from crosstrait.experiments.remote import Origin, carry_out_remotely, kept_folders
-from crosstrait.experiments.reply import Reply
+from crosstrait.experiments.engines.dispatch import dispatch
+from crosstrait.experiments.engines.engine import Listener, Outcome, Task
+from crosstrait.experiments.engines.parcel import Parcel, pack, unpack
+from crosstrait.experiments.engines.remote import Origin, carry_out_remotely, kept_folders
+from crosstrait.experiments.engines.reply import Reply
+from crosstrait.experiments.engines.stores import Files, FileStore
 from crosstrait.experiments.resolve import wants_gpu
 from crosstrait.experiments.run import Workplace
-from crosstrait.experiments.stores import Files, FileStore
 from crosstrait.split.manifest import Split
 from crosstrait.training.progress import EpochDone
 

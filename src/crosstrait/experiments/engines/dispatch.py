@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
-from crosstrait.experiments.engine import Listener, Outcome, Task, missing_of
-from crosstrait.experiments.reply import Reply, receive, write_log
+from crosstrait.experiments.engines.engine import Listener, Outcome, Task, missing_of
+from crosstrait.experiments.engines.reply import Reply, receive, write_log
 from crosstrait.experiments.run import Workplace
 from crosstrait.training.progress import EpochDone
 

@@ -11,10 +11,10 @@ from io import BytesIO
 from typing import Any
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments.modal_container import Order, carry_out_in_container
-from crosstrait.experiments.modal_image import container_image
-from crosstrait.experiments.reply import Reply
-from crosstrait.experiments.stores import Files
+from crosstrait.experiments.engines.modal_container import Order, carry_out_in_container
+from crosstrait.experiments.engines.modal_image import container_image
+from crosstrait.experiments.engines.reply import Reply
+from crosstrait.experiments.engines.stores import Files
 from crosstrait.training.progress import EpochDone
 
 NAME = "crosstrait"  # of the app, and of the volume, which stays

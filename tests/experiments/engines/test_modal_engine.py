@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from crosstrait.errors import SettingsError
-from crosstrait.experiments import modal_container
 from crosstrait.experiments.cache import RunCache
-from crosstrait.experiments.engine import Engine, Outcome, Task, both_passes
-from crosstrait.experiments.engines import check_engine
+from crosstrait.experiments.engines import modal_container
+from crosstrait.experiments.engines.choose import check_engine
+from crosstrait.experiments.engines.engine import Engine, Outcome, Task, both_passes
+from crosstrait.experiments.engines.local import InProcess
+from crosstrait.experiments.engines.modal_engine import ModalEngine, memory_needed
+from crosstrait.experiments.engines.modal_image import pinned_packages
+from crosstrait.experiments.engines.modal_service import Needs, bind
+from crosstrait.experiments.engines.modal_table import ModalConfig
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.local import InProcess
-from crosstrait.experiments.modal_engine import ModalEngine, memory_needed
-from crosstrait.experiments.modal_image import pinned_packages
-from crosstrait.experiments.modal_service import Needs, bind
-from crosstrait.experiments.modal_table import ModalConfig
 from crosstrait.experiments.plan import group_runs, plan
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import search_folder

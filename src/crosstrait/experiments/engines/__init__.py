@@ -1,0 +1,1 @@
+"""What carries searches and groups of runs to processors: this machine, Slurm, Ray, Modal."""
