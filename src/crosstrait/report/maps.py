@@ -41,6 +41,7 @@ _PANEL_MM = 28.0
 _LABEL_MM = 2.1  # a line of small text
 _CELL_MM = 12.0
 _SMALLEST_MM = 17.0
+_FULL = 0.75  # opacity of r = 1, on which numbers can still be read in either theme
 
 
 def observed_against_predicted(
@@ -214,7 +215,7 @@ def _diverging(r: FloatArray) -> FloatArray:
     """Blue for positive, orange for negative, transparent for none."""
     rgba = np.empty((*r.shape, 4))
     rgba[..., :3] = np.where((r < 0)[..., None], to_rgb(VERMILLION), to_rgb(BLUE))
-    rgba[..., 3] = np.nan_to_num(np.abs(r))
+    rgba[..., 3] = _FULL * np.nan_to_num(np.abs(r))
     return rgba
 
 
