@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -59,24 +58,6 @@ def test_the_cross_of_2013_is_predicted_on_every_measured_cell(
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_every_shipped_experiment_can_be_read(path: Path) -> None:
     assert len(read_experiment(path).models) >= 3
-
-
-def test_the_experiment_of_the_readme_can_be_read(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text()
-    whole, across_traits = re.findall(r"```toml\n(.*?)```", readme, flags=re.DOTALL)
-    file = tmp_path / "experiment.toml"
-    file.write_text('[data]\npanel = "cross.zarr"\n' + across_traits)
-    assert [entry.label for entry in read_experiment(file).models] == [
-        "residual",
-        "residual-single",
-        "multi_gblup",
-    ]
-    file.write_text(whole)
-    assert [entry.label for entry in read_experiment(file).models] == [
-        "ridge",
-        "residual",
-        "transformer",
-    ]
 
 
 def test_no_training_sample_is_lost_to_a_missing_trait(real_data: Path) -> None:

@@ -28,7 +28,13 @@ SMALLER = {
     "fig2": ["model.canonical.embedding_dim=8"],
     "fig3": ["model.transformer.embedding_dim=8", "model.transformer.feedforward_dim=16"],
 }
-NOT_IN_THE_FILES = {"device", "micro_batch_size", "plateau_factor", "plateau_patience"} | {
+NOT_IN_THE_FILES = {
+    "device",
+    "devices",
+    "micro_batch_size",
+    "plateau_factor",
+    "plateau_patience",
+} | {
     "minimum_rate",  # of a schedule that is off
     "scope",  # given by a model's own table
 }
