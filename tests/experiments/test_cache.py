@@ -154,6 +154,16 @@ def test_what_was_not_written_whole_is_not_recovered(cache: RunCache) -> None:
     assert cache.find(run) is None
 
 
+def test_what_another_process_publishes_meanwhile_is_passed_over(
+    killed_between_renames: tuple[RunCache, Group],
+) -> None:
+    cache, group = killed_between_renames
+    # Listed and then not there, as a folder that is renamed and dropped in between.
+    (cache.folder / ".new" / "a-group").symlink_to("nowhere")
+    cache.recover(group)
+    assert all(cache.find(run) for run in group.runs)
+
+
 def test_a_group_with_a_run_that_is_being_trained_is_busy(cache: RunCache) -> None:
     one, two, other = a_run(), a_run("b" * 64), a_run("c" * 64)
     elsewhere = RunCache(cache.folder)

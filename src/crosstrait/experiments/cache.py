@@ -77,7 +77,10 @@ class RunCache:
         """Finish what a killed process had written whole but not renamed; under the locks."""
         with storage_errors(self.folder), self._lock("recover"):
             for new in sorted((self.folder / ".new").iterdir()):
-                written = {path.name for path in new.iterdir()}
+                try:
+                    written = {path.name for path in new.iterdir()}
+                except FileNotFoundError:  # another process has published it meanwhile
+                    continue
                 if _READY in written and any(_whole_name(run) in written for run in group.runs):
                     self._rename(new)
 
