@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,36 @@ def test_what_could_not_be_sent_is_sent_again(tmp_path: Path) -> None:
     with Courier([tmp_path / "work"], root=tmp_path, send=send, between_seconds=0.01):
         taker.wait()
     assert tries == [{"work/checkpoint": b"one"}] * 2
+
+
+class Changing(type(Path())):  # type: ignore[misc]
+    """A folder below which something is deleted during the first look."""
+
+    looks = 0
+
+    def rglob(self, pattern: str) -> Iterator[Path]:
+        self.looks += 1
+        found = super().rglob(pattern)
+        yield next(found)
+        if self.looks == 1:
+            raise FileNotFoundError
+        yield from found
+
+
+def test_a_folder_that_is_deleted_during_a_look_ends_nothing(tmp_path: Path) -> None:
+    """As the checkpoints of a trial are while the next trial is trained."""
+    taker, work = Taker(), Changing(tmp_path / "work")
+    work.mkdir()
+    for name in "ab":
+        (work / name).write_text(name)
+    with Courier([work], root=tmp_path, send=taker, between_seconds=0.01):
+        taker.wait()
+        while work.looks < 2:
+            taker.wait()
+    assert {name: text for files in taker.sent for name, text in files.items()} == {
+        "work/a": b"a",
+        "work/b": b"b",
+    }
 
 
 def test_a_machine_that_is_taken_away_sends_its_last_files(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,8 @@ class Courier:
     Parameters
     ----------
     folders
-        Where to look; they need not exist yet. Files there are replaced whole, never edited.
+        Where to look; they need not exist yet. Files there are replaced whole, or grow by lines of
+        which the last may be cut off.
     root
         What the names of the files are relative to.
     send
@@ -64,8 +66,9 @@ class Courier:
         seen = dict(self._seen)
         changed: dict[str, bytes] = {}
         for folder in self._folders:
-            for path in folder.rglob("*"):
-                changed |= self._changed(path)
+            with suppress(FileNotFoundError):  # a folder done with in between; the next look is due
+                for path in folder.rglob("*"):
+                    changed |= self._changed(path)
         if changed:
             try:
                 self._send(changed)
