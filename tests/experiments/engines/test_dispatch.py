@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import resource
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from crosstrait.experiments.engines.dispatch import dispatch
 from crosstrait.experiments.engines.engine import Outcome, Task, carry_out
 from crosstrait.experiments.engines.reply import Reply, write_reply
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.plan import group_runs, plan
+from crosstrait.experiments.plan import Group, group_runs, plan
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.storage import open_panel
 from crosstrait.split import k_fold
@@ -125,6 +128,41 @@ def test_no_more_tasks_than_workers_are_under_way(
     machines = Elsewhere(there)
     list(dispatch(tasks, machines, at=here, listener=Heard(), wait=False, most=2))
     assert machines.most == 2
+
+
+def test_no_more_locks_are_held_than_files_may_be_open(
+    at: tuple[list[Task], Workplace, Workplace],
+) -> None:
+    tasks, here, there = at
+    run = tasks[0].first
+    large = [
+        Group(tuple(replace(run, seed=i, key=f"{n}{i:02}".ljust(64, "0")) for i in range(20)))
+        for n in range(5)
+    ]
+    machines = Elsewhere(there, loses=large)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        outcomes = list(dispatch(large, machines, at=here, listener=Heard(), wait=False, most=None))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(outcomes) == 5
+    assert machines.most == 2
+
+
+def test_what_another_process_holds_is_not_waited_for_with_full_hands(
+    at: tuple[list[Task], Workplace, Workplace],
+) -> None:
+    """Two drivers that each held what the other one waits for would wait for ever."""
+    tasks, here, there = at
+    machines, elsewhere = Elsewhere(there), RunCache(here.cache.folder)
+    with ExitStack() as other:
+        other.enter_context(elsewhere.locked(tasks[1].locks, wait=False))
+        outcomes = dispatch(tasks[:3], machines, at=here, listener=Heard(), wait=True, most=None)
+        assert {next(outcomes).group.name for _ in "ab"} == {tasks[0].name, tasks[2].name}
+        other.close()
+        [last] = outcomes
+    assert last == replace(last, group=tasks[1], status="finished")
 
 
 def test_what_is_finished_or_worked_on_is_not_sent(

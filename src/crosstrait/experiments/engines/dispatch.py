@@ -5,6 +5,7 @@ What is done, waited for, locked and published is decided here, once; `Machines`
 
 from __future__ import annotations
 
+import resource
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -17,9 +18,11 @@ from crosstrait.experiments.engines.reply import Reply, receive, write_log
 from crosstrait.experiments.run import Workplace
 from crosstrait.training.progress import EpochDone
 
-# Each task in flight holds the locks of its runs, which are open files.
 MOST_IN_FLIGHT = 128
 _LOOK_SECONDS = 0.5
+
+# What was asked for, what is missing of it, and its locks.
+_InFlight = dict[Future[Reply], tuple[Task, Task, ExitStack]]
 
 
 class Machines(Protocol):
@@ -61,18 +64,23 @@ def dispatch(
     machines
         Who carries them out.
     most
-        How many tasks at once; None: as many as can be locked.
+        How many tasks at once; None: `MOST_IN_FLIGHT`. They may be fewer, as each holds the locks
+        of its runs, which are open files.
     """
     waiting = deque(groups)
-    # What was asked for, what is missing of it, and its locks.
-    running: dict[Future[Reply], tuple[Task, Task, ExitStack]] = {}
+    running: _InFlight = {}
     with ExitStack() as every_lock:
         while waiting or running:
-            while waiting and len(running) < min(most or MOST_IN_FLIGHT, MOST_IN_FLIGHT):
+            while waiting and _has_room(running, waiting[0], most=most or MOST_IN_FLIGHT):
                 task = waiting.popleft()
                 locks = every_lock.enter_context(ExitStack())
-                missing = _claim(task, locks, at=at, wait=wait)
+                # Waits with empty hands alone: two processes that each hold what the other one
+                # waits for would wait for ever, and what has ended here would not be taken in.
+                missing = _claim(task, locks, at=at, wait=wait and not running)
                 if isinstance(missing, Outcome):
+                    if wait and missing.status == "busy":
+                        waiting.append(task)
+                        break
                     yield missing
                     continue
                 listener.started(task)
@@ -88,6 +96,17 @@ def dispatch(
                     listener.epoch(by_name[name], epoch)
 
 
+def _has_room(running: _InFlight, task: Task, *, most: int) -> bool:
+    """Whether ``task`` may start: its locks, and those that are held, are open files."""
+    if not running:
+        return True
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    n_locks = len(task.locks) + sum(len(other.locks) for other, _, _ in running.values())
+    if files != resource.RLIM_INFINITY and n_locks > files // 2:
+        return False
+    return len(running) < min(most, MOST_IN_FLIGHT)
+
+
 def _claim(task: Task, locks: ExitStack, *, at: Workplace, wait: bool) -> Task | Outcome:
     """Lock a task and return what is missing of it, or its outcome where it is settled."""
     if not locks.enter_context(at.cache.locked(task.locks, wait=wait)):
@@ -99,7 +118,7 @@ def _claim(task: Task, locks: ExitStack, *, at: Workplace, wait: bool) -> Task |
     return missing
 
 
-def _first_done(running: dict[Future[Reply], tuple[Task, Task, ExitStack]]) -> list[Future[Reply]]:
+def _first_done(running: _InFlight) -> list[Future[Reply]]:
     done, _ = wait(running, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
     return list(done)
 
