@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from rich.console import Console
 
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all
+from crosstrait.experiments.engines import local
 from crosstrait.experiments.engines.engine import Listener, Outcome
 from crosstrait.experiments.engines.epochs import EpochFile, read_epochs
 from crosstrait.experiments.engines.handover import hand_over, take_over
@@ -64,6 +67,28 @@ def test_what_kills_its_worker_again_and_again_fails_and_spares_the_others(
     assert [outcome.group.name for outcome in failed] == [deadly.name]
     assert failed[0].lost == deadly.runs
     assert "3 workers that trained it were killed" in failed[0].message
+
+
+def test_a_worker_that_alone_is_asked_to_end_dies_rather_than_end_the_driver(
+    workplace: tuple[Workplace, list[Group]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As daemons ask that save a machine from running out of memory."""
+
+    def leave_as_a_network_does(*_: object, **__: object) -> None:
+        raise SystemExit(143)
+
+    def worker() -> None:
+        try:
+            local._work(workplace[1][0], tmp_path, False)
+        except BaseException:
+            os._exit(1)  # an exception of a worker is raised again in the driver
+
+    monkeypatch.setattr(local, "_AT", workplace[0])
+    monkeypatch.setattr(local, "carry_out", leave_as_a_network_does)
+    process = multiprocessing.get_context("fork").Process(target=worker)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 143
 
 
 class Silent:

@@ -226,7 +226,12 @@ def _start_worker(
 
 def _work(group: Task, shared: Path, wait: bool) -> Outcome:
     assert _AT is not None
-    return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
+    try:
+        return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
+    except SystemExit as asked:
+        # A network leaves so on SIGTERM, with its state saved. Passed on it would end the driver;
+        # as a death of this worker, the group goes on in another one.
+        os._exit(int(asked.code or 1))
 
 
 @contextmanager
