@@ -70,6 +70,14 @@ def test_at_few_loci_only_equal_samples_are_duplicates() -> None:
     assert found(dosage) == (DuplicateGroup(samples=("sample_2", "sample_30"), share=1.0),)
 
 
+def test_at_few_loci_a_twin_with_holes_is_found_unless_agreement_means_little() -> None:
+    dosage = strangers(40, 60)
+    dosage[30] = dosage[2]
+    dosage[2, [4, 9, 33]] = dosage[30, [8, 40]] = np.nan
+    assert found(dosage) == (DuplicateGroup(samples=("sample_2", "sample_30"), share=1.0),)
+    assert found(dosage[:, :29]) == ()
+
+
 def test_every_pair_that_a_full_comparison_finds_is_connected() -> None:
     rng = np.random.default_rng(5)
     codes = rng.integers(0, 2, (300, 500)).astype(np.int8)

@@ -104,6 +104,16 @@ def test_duplicate_samples_are_named_with_what_to_do() -> None:
     assert "scheme group" in warning
 
 
+def test_samples_that_differ_by_missing_calls_only_are_named() -> None:
+    calls = dosage()
+    calls[8] = calls[2]
+    calls[8, 5] = calls[2, 9] = np.nan
+    assert warned(clean(dosage=calls)).startswith(
+        "2 samples have nearly the genotype of another: sample_2 ~ sample_8 (but for missing "
+        "calls);"
+    )
+
+
 def test_populations_are_pointed_out() -> None:
     rng = np.random.default_rng(1)
     calls = rng.random((300, 60)) < np.where(np.arange(300)[:, None] < 150, 0.1, 0.9)

@@ -67,13 +67,23 @@ def genotype_advice(genotypes: GenotypeSummary) -> Iterator[str]:
         )
 
 
-def duplicate_advice(groups: tuple[DuplicateGroup, ...]) -> Iterator[str]:
-    """Yield a warning about samples with nearly the genotype of another."""
-    alike = [group for group in groups if group.share < 1]
+def duplicate_advice(
+    groups: tuple[DuplicateGroup, ...], *, same: tuple[tuple[str, ...], ...]
+) -> Iterator[str]:
+    """Yield a warning about samples with nearly the genotype of another.
+
+    Groups in ``same``, whose missing calls agree too, have a warning of their own.
+    """
+    alike = [group for group in groups if group.samples not in same]
     if alike:
         n_samples = sum(len(group.samples) for group in alike)
         shown = listed(
-            (f"{' ~ '.join(group.samples[:5])} ({group.share:.1%})" for group in alike), most=5
+            (
+                f"{' ~ '.join(group.samples[:5])} "
+                f"({'but for missing calls' if group.share == 1 else f'{group.share:.1%}'})"
+                for group in alike
+            ),
+            most=5,
         )
         yield (
             f"{n_samples:,} samples have nearly the genotype of another: {shown}; clones, "
@@ -181,7 +191,7 @@ def advice(
     return tuple(
         chain(
             genotype_advice(genotypes),
-            duplicate_advice(duplicates),
+            duplicate_advice(duplicates, same=genotypes.duplicate_samples),
             structure_advice(structure),
             joint_advice(joint, n_samples=len(genotypes.sample_id)),
             chain.from_iterable(map(trait_advice, traits)),

@@ -20,6 +20,7 @@ SAME_CALLS = 0.99
 
 _COMMON = 0.05  # minor allele frequency; at rarer loci everyone is alike
 _FEWEST_LOCI = 100
+_FEWEST_LOCI_WITH_HOLES = 30
 _MOST_LOCI = 2000
 _BAND_LOCI = 24
 _N_BANDS = 64
@@ -47,11 +48,12 @@ def summarise_duplicates(panel: Panel, *, genotypes: GenotypeSummary) -> tuple[D
     """Find samples whose calls are the same at 99 % of the loci or more.
 
     Calls are rounded to whole copies and compared at up to 2,000 loci with a minor allele
-    frequency of at least 5 %, where both samples have one. With fewer than 100 such loci, equal
-    calls mean little, and only samples that agree at every locus are returned.
+    frequency of at least 5 %, where both samples have one. With fewer than 100 such loci, only
+    samples that agree at every one of them are returned; with fewer than 30, where agreement
+    means little, only those whose missing calls agree as well.
     """
     common = np.flatnonzero(genotypes.minor_allele_frequency >= _COMMON)
-    if len(common) < _FEWEST_LOCI:
+    if len(common) < _FEWEST_LOCI_WITH_HOLES:
         return tuple(
             DuplicateGroup(samples=names, share=1.0) for names in genotypes.duplicate_samples
         )
@@ -60,7 +62,8 @@ def summarise_duplicates(panel: Panel, *, genotypes: GenotypeSummary) -> tuple[D
     for start, rows in row_blocks(panel["call_dosage"].values):
         block = np.rint(rows[:, common[at]].astype(np.float32))
         codes[start : start + len(rows)] = np.where(np.isnan(block), _HOLE, block)
-    first, second, share = nearly_equal(codes)
+    least = SAME_CALLS if len(common) >= _FEWEST_LOCI else 1.0
+    first, second, share = nearly_equal(codes, least=least)
     return _groups(first, second, share, names=panel["sample_id"].values)
 
 
