@@ -4,13 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from crosstrait.errors import SettingsError
 from crosstrait.experiments.driver import check_engine, run_experiment
+from crosstrait.experiments.engines import ray_engine
+from crosstrait.experiments.engines.ray_engine import _Cluster, _connect
+from crosstrait.experiments.engines.reply import Reply
 from crosstrait.experiments.file import read_experiment
 from support.experiments import TINY, write_tiny
 
@@ -23,6 +28,53 @@ def test_without_ray_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(SettingsError, match=r"needs Ray: pip install 'crosstrait\[ray\]'"):
         check_engine("ray", workers=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (ConnectionError("no\nanswer"), "no Ray cluster answers at RAY_ADDRESS=head: no answer"),
+        (ValueError("Invalid address format: head"), "RAY_ADDRESS=head: Invalid address format"),
+        (RuntimeError("Version mismatch:\n  Ray: 2.1"), "RAY_ADDRESS=head: Version mismatch: Ray"),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, part: str
+) -> None:
+    class Refusing:
+        exceptions = SimpleNamespace(RayError=type("RayError", (Exception,), {}))
+        is_initialized = staticmethod(lambda: False)
+
+        def init(self, **_: object) -> None:
+            raise error
+
+    monkeypatch.setenv("RAY_ADDRESS", "head")
+    with pytest.raises(SettingsError) as caught:
+        _connect(Refusing())
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_tasks_that_end_while_others_are_cancelled_disturb_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = _Cluster(SimpleNamespace(), threads=1)  # type: ignore[arg-type]
+    cancelled = []
+
+    class Ray:
+        def cancel(self, reference: str, *, force: bool) -> None:
+            cancelled.append(reference)
+            cluster._running.pop(futures[reference])
+
+        def kill(self, mailbox: object) -> None:
+            cancelled.append("mailbox")
+
+    futures = {name: Future[Reply]() for name in "ab"}
+    cluster._running = {future: name for name, future in futures.items()}
+    cluster._mailbox = None
+    monkeypatch.setattr(ray_engine, "_ray", Ray)
+    cluster.__exit__(None, None, None)
+    assert cancelled == ["a", "b", "mailbox"]
 
 
 def test_a_ray_cluster_gives_the_bits_of_this_machine(tmp_path: Path) -> None:

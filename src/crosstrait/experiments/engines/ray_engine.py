@@ -165,7 +165,8 @@ class _Cluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for reference in self._running.values():
+        # A copy, as those that end meanwhile are taken out by a thread of Ray.
+        for reference in list(self._running.values()):
             _ray().cancel(reference, force=True)
         _ray().kill(self._mailbox)
 
@@ -230,6 +231,11 @@ def _connect(ray: Any) -> None:
         raise SettingsError(
             f"no Ray cluster answers at RAY_ADDRESS={address}: {' '.join(str(error).split())}"
         ) from None
+    # An address that is none, another version of Ray or Python there, a token that is missing.
+    except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise SettingsError(
+            f"Ray refuses to connect with RAY_ADDRESS={address}: {' '.join(str(error).split())}"
+        ) from None
 
 
 def _start_mailbox(runs: Path) -> Any:
@@ -238,5 +244,8 @@ def _start_mailbox(runs: Path) -> Any:
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
         ray.get_runtime_context().get_node_id(), soft=False
     )
-    actor = ray.remote(num_cpus=0, scheduling_strategy=here)(Mailbox)
+    # All that it keeps is on the disk, so that one that is killed can be started again.
+    actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)(
+        Mailbox
+    )
     return actor.remote(runs.absolute())
