@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from crosstrait.errors import CrosstraitError, SettingsError, listed
+from crosstrait.errors import CrosstraitError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.engines.courier import Courier
 from crosstrait.experiments.engines.engine import Outcome, Task, carry_out
 from crosstrait.experiments.engines.processors import Share, take
 from crosstrait.experiments.engines.reply import Reply, write_reply
+from crosstrait.experiments.engines.same_versions import check_versions
 from crosstrait.experiments.engines.stores import Files, FileStore
 from crosstrait.experiments.provenance import versions
 from crosstrait.experiments.run import Workplace
@@ -94,7 +95,7 @@ def carry_out_remotely(
         What to call this machine in messages.
     """
     try:
-        _check_versions(origin.versions, here=here)
+        check_versions(origin.versions, here=here)
         sys.argv[:] = origin.arguments
         take(Share(threads=threads))
         with tempfile.TemporaryDirectory(prefix="crosstrait-") as name:
@@ -115,25 +116,6 @@ def kept_folders(task: Task) -> list[str]:
     """Return where an unfinished task keeps what it goes on from, below the experiment's folder."""
     folders = [f"runs/.work/{task.name}"]
     return [*folders, f"tuning/{task.name}"] if isinstance(task, Search) else folders
-
-
-def _check_versions(there: Mapping[str, str], *, here: str) -> None:
-    others = [
-        f"{name} {got}"
-        for name, got in versions().items()
-        if _decisive(name, got) != _decisive(name, there.get(name, ""))
-    ]
-    if others:
-        raise SettingsError(
-            f"{here} has {listed(others)}, not what the experiment was started with; install the "
-            f"same there"
-        )
-
-
-def _decisive(name: str, version: str) -> str:
-    """Return what must be the same of a version: not its build ("+cpu"), nor Python's patches."""
-    public = version.partition("+")[0]
-    return ".".join(public.split(".")[:2]) if name == "python" else public
 
 
 class _Teller:

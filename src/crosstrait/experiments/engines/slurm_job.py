@@ -13,13 +13,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from crosstrait.errors import SettingsError, listed
+from crosstrait.errors import SettingsError
 from crosstrait.experiments.engines.engine import Outcome, carry_out
 from crosstrait.experiments.engines.epochs import EpochFile
 from crosstrait.experiments.engines.processors import Share, take
+from crosstrait.experiments.engines.same_versions import check_versions
 from crosstrait.experiments.engines.slurm_folder import SlurmFolder
 from crosstrait.experiments.interrupt import Interrupted
-from crosstrait.experiments.provenance import versions
 
 # Slurm kills 30 s after it asked, unless it is configured otherwise.
 _PATIENCE_SECONDS = 10.0
@@ -78,12 +78,7 @@ class SlurmJob:
     def _carry_out(self, folder: SlurmFolder) -> Outcome:
         take(Share(threads=self.threads))
         task, at, expected = folder.open(self.name)
-        others = [f"{name} {got}" for name, got in versions().items() if expected.get(name) != got]
-        if others:
-            raise SettingsError(
-                f"node {platform.node()} has {listed(others)}, not what the experiment was "
-                f"started with; install the same on every node"
-            )
+        check_versions(expected, here=f"node {platform.node()}")
         return carry_out(task, at=at, listener=EpochFile(folder.epochs), wait=False)
 
 
