@@ -7,6 +7,9 @@ import pytest
 
 import crosstrait as ct
 from crosstrait.errors import SettingsError, TrainingError
+from crosstrait.experiments.engines.local import InProcess
+from crosstrait.experiments.engines.modal_table import ModalConfig
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 from crosstrait.experiments.trainings import run_trainings
 from crosstrait.models.registry import config_class
 from crosstrait.panel.schema import Panel
@@ -72,6 +75,48 @@ def test_a_failed_training_is_reported_after_the_others_are_done(
             [diverging, ("ridge", None)], panel=panel, split=ct.split.random(panel), out=tmp_path
         )
     assert len(list((tmp_path / "runs").glob("ridge-*/DONE"))) == 1
+
+
+def test_what_a_cluster_is_asked_for_reaches_its_engine(
+    panel: Panel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {}
+
+    def engine_of_here(name: str, **settings: object) -> InProcess:
+        asked.update(settings)
+        return InProcess()
+
+    monkeypatch.setattr("crosstrait.experiments.trainings.make_engine", engine_of_here)
+    run_trainings(
+        [("ridge", None)],
+        panel=panel,
+        split=ct.split.random(panel),
+        out=tmp_path,
+        workers=None,
+        slurm={"partition": "short", "minutes": 5},
+        modal=ModalConfig(gpu="L4"),
+    )
+    assert asked == {
+        "workers": None,
+        "threads": 1,
+        "slurm": SlurmConfig(partition="short", minutes=5),
+        "modal": ModalConfig(gpu="L4"),
+    }
+
+
+@pytest.mark.parametrize("name", ["slurm", "modal"])
+def test_an_unknown_setting_of_a_cluster_is_refused(
+    panel: Panel, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: unknown setting 'minuts'.*'minutes'"):
+        run_trainings(
+            [("ridge", None)],
+            panel=panel,
+            split=ct.split.random(panel),
+            out=tmp_path / "out",
+            **{name: {"minuts": 5}},
+        )
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

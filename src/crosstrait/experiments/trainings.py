@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -12,6 +12,8 @@ from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all
 from crosstrait.experiments.engines.choose import check_engine, make_engine
+from crosstrait.experiments.engines.modal_table import ModalConfig
+from crosstrait.experiments.engines.slurm_table import SlurmConfig
 from crosstrait.experiments.model_tables import ModelEntry
 from crosstrait.experiments.plan import plan_runs, select_traits
 from crosstrait.experiments.resolve import resolve_training
@@ -19,11 +21,13 @@ from crosstrait.experiments.run import Workplace
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.registry import parse_model
 from crosstrait.panel.schema import Panel
+from crosstrait.settings import Settings
 from crosstrait.split.manifest import Split
 from crosstrait.training.config import TrainConfig
 
 Model = str | Mapping[str, Any] | ModelConfig
 Train = TrainConfig | Mapping[str, Any] | None
+_T = TypeVar("_T", bound=Settings)
 
 
 def run_trainings(
@@ -36,8 +40,10 @@ def run_trainings(
     traits: Sequence[str] | None = None,
     prune_r: float | None = None,
     executor: str = "local",
-    workers: int = 1,
+    workers: int | None = 1,
     threads: int = 1,
+    slurm: SlurmConfig | Mapping[str, Any] | None = None,
+    modal: ModalConfig | Mapping[str, Any] | None = None,
     console: Console | None = None,
 ) -> list[Path]:
     """Train every job on every split with every seed, unless it is in ``out`` already.
@@ -63,6 +69,9 @@ def run_trainings(
         As for `run_experiment`.
     threads
         CPU threads of each training, which decide the last digits of its numbers.
+    slurm, modal
+        What to ask these engines for, as the tables ``[slurm]`` and ``[modal]`` of an experiment
+        file do; their defaults where not given.
     console
         Where progress is shown; nowhere if not given.
 
@@ -88,6 +97,8 @@ def run_trainings(
     >>> folders = run_trainings(jobs, panel=panel, split=split, out="runs")  # doctest: +SKIP
     """
     check_engine(executor, workers=workers)
+    slurm = _settings(SlurmConfig, slurm, where="slurm")
+    modal = _settings(ModalConfig, modal, where="modal")
     splits = (split,) if isinstance(split, Split) else tuple(split)
     if not seeds or len(set(seeds)) < len(seeds):
         raise SettingsError(f"seeds = {list(seeds)}: give at least one, each once")
@@ -100,7 +111,7 @@ def run_trainings(
         prune_r=prune_r,
     )
     at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
-    engine = make_engine(executor, workers=workers, threads=threads)
+    engine = make_engine(executor, workers=workers, threads=threads, slurm=slurm, modal=modal)
     finished, _, failures = carry_out_all(
         runs, at=at, engine=engine, console=console or Console(quiet=True)
     )
@@ -112,6 +123,10 @@ def run_trainings(
             f": {reasons}"
         )
     return folders
+
+
+def _settings(kind: type[_T], values: _T | Mapping[str, Any] | None, *, where: str) -> _T:
+    return values if isinstance(values, kind) else kind.parse(dict(values or {}), where=where)
 
 
 def _entry(model: Model, train: Train, *, where: str) -> ModelEntry:
