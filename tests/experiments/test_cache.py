@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,27 @@ def test_a_group_with_a_run_that_is_being_trained_is_busy(cache: RunCache) -> No
         with elsewhere.locked(Group((two, other)).locks, wait=False) as free:
             assert free
     with elsewhere.locked(Group((two, one)).locks, wait=True) as free:
+        assert free
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_file_system_without_locks_is_refused(
+    cache: RunCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Lustre is without the option flock; a file in place of a lock would outlive a kill."""
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    locks = Group((a_run(),)).locks
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", flock)
+        with (
+            pytest.raises(StorageError, match="has no file locks"),
+            cache.locked(locks, wait=False),
+        ):
+            pass
+    with cache.locked(locks, wait=False) as free:
         assert free
 
 
