@@ -102,6 +102,21 @@ def test_no_common_locus_is_explained_with_the_likely_cause() -> None:
         align(upper, variant_id=data.variant_id, variant_allele=data.variant_allele, ploidy=1)
 
 
+def test_loci_named_otherwise_on_one_chromosome_are_explained_too() -> None:
+    data = genotypes()
+    names = np.array([*data.variant_id[:4], *np.char.upper(data.variant_id[4:])])
+    with pytest.raises(
+        DataError,
+        match=r"lacks 4 of the 8 loci .* unmatched file loci have 'L4', .* ignoring case, 4 of them",
+    ):
+        align(
+            replace(data, variant_id=names),
+            variant_id=data.variant_id,
+            variant_allele=data.variant_allele,
+            ploidy=1,
+        )
+
+
 def test_other_alleles_are_refused_with_examples() -> None:
     data = genotypes()
     allele = data.variant_allele.copy()

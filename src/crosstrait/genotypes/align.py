@@ -12,6 +12,7 @@ from crosstrait.genotypes.ids import explain_mismatch
 from crosstrait.genotypes.table import Genotypes, StringArray
 
 _CHUNK_CELLS = 1 << 24
+_SIDES = ("unmatched model loci", "unmatched file loci")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -149,10 +150,10 @@ def _too_many_missing(
     n_loci = len(variant_id)
     text = (
         f"{genotypes.source} lacks {len(missing)} of the {n_loci} loci that the model uses "
-        f"({len(missing) / n_loci:.0%}; at most {max_missing:.0%} may be missing), such as "
-        f"{listed(missing)}"
+        f"({len(missing) / n_loci:.0%}; at most {max_missing:.0%} may be missing)"
     )
-    if len(missing) < n_loci:
-        return text
-    names = [str(name) for name in genotypes.variant_id]
-    return f"{text}: {explain_mismatch(missing, names, sides=('model loci', 'file loci'))}"
+    used = set(variant_id.tolist())
+    unused = [str(name) for name in genotypes.variant_id if name not in used]
+    if not unused:
+        return f"{text}, such as {listed(missing)}"
+    return f"{text}: {explain_mismatch(missing, unused, sides=_SIDES)}"
