@@ -57,7 +57,10 @@ def test_a_configuration_survives_json() -> None:
             {"additive": 0.8, "epistasis": {"share": 0.3}},
             r"must add up to at most 1 for each trait; they leave -0\.1 for the noise of trait 1",
         ),
-        ({"additive": [0.1, 0.2]}, "additive needs one number, or one for each of the 6 traits"),
+        (
+            {"additive": [0.1, 0.2]},
+            "one for each of the 6 traits; there are 2: 0.1, 0.2; set it .* as in additive=0.1",
+        ),
         ({"additive": 1.5}, r"additive\.0 = 1\.5: input should be less than or equal to 1"),
         ({"genetic_correlation": -0.5}, r"negative eigenvalue -1\.5"),
         ({"genetic_correlation": [[1, 0]]}, "a matrix of 6 x 6 numbers, .* got 1 rows of"),

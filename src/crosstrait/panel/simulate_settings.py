@@ -254,7 +254,8 @@ class SimulationConfig(Settings):
         if len(shares) not in (1, self.n_panel_traits):
             raise ValueError(
                 f"{name} needs one number, or one for each of the {self.n_panel_traits} traits; "
-                f"got {len(shares)}"
+                f"there are {len(shares)}: {', '.join(f'{share:g}' for share in shares)}; set it "
+                f"together with the number of traits, as in {name.replace(' ', '.')}={shares[0]:g}"
             )
         return np.broadcast_to(np.asarray(shares, dtype=np.float64), self.n_panel_traits).copy()
 
