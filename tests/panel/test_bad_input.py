@@ -170,7 +170,7 @@ CASES: dict[str, tuple[Build, list[str]]] = {
     ),
     "a dosage above the ploidy": (
         plain(genotypes=swap(GENOTYPES, "s2,1,0,1", "s2,1,2,1")),
-        ["genotypes.csv, line 3, column 3", "'snp2'", "2 is outside [0, 1]", "ploidy"],
+        ["genotypes.csv, line 3, column 3", "'snp2'", "2 is outside [0, 1]", "import --ploidy"],
     ),
     "a negative dosage": (
         plain(genotypes=swap(GENOTYPES, "s2,1,0,1", "s2,-9,0,1")),
@@ -183,6 +183,10 @@ CASES: dict[str, tuple[Build, list[str]]] = {
     "text among dosages": (
         plain(genotypes=swap(GENOTYPES, "s3,1,1,0", "s3,1,AT,0")),
         ["genotypes.csv, line 4, column 3", "'snp2'", "expected a number, found 'AT'"],
+    ),
+    "another sign for missing": (
+        plain(traits=swap(TRAITS, "0.5", "#N/A")),
+        ["traits.csv, line 4, column 2", "found '#N/A'", "a missing value is written NA"],
     ),
     "text among traits": (
         plain(traits=swap(TRAITS, "0.5", "tall")),

@@ -239,7 +239,7 @@ def _check_called(rows: _Rows, *, path: Path) -> None:
 def _hint(text: str) -> str:
     if text.count(",") == 1 and text.replace(",", "").strip("-+ ").isdigit():
         return "; write decimals with a point"
-    if text.strip().isalpha():
+    if not any(character.isdigit() for character in text):
         return "; a missing value is written NA, - or nothing"
     return ""
 
@@ -261,6 +261,7 @@ def _check_limits(
             + (
                 "write missing values as NA"
                 if value < low
-                else f"a dosage counts copies of one allele, at most {high:g}: check the ploidy"
+                else f"a dosage counts copies of one allele, at most {high:g}: check the ploidy "
+                f"(crosstrait import --ploidy)"
             )
         )

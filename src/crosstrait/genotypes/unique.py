@@ -29,7 +29,8 @@ class Ids:
             other, before = self.places[name]
             where = f"line {before}" if other == path else f"{other}, line {before}"
             raise DataError(
-                f"{path}, line {line}, column 1: id {name!r} occurs again; the first is on {where}"
+                f"{path}, line {line}, column 1: id {name!r} occurs again; the first is on "
+                f"{where}; keep one of them, or give each an id of its own"
             )
         self.places[name] = (path, line)
 
