@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -154,6 +155,17 @@ def test_what_a_process_cannot_do_is_told_as_one_process_tells_it(
             fit(MODEL, panel, split, train=training(devices=n, learning_rate=1e30))
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
+
+
+def test_a_full_temporary_folder_is_one_line_that_names_it(
+    panel: Panel, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(together.np, "save", full)
+    with pytest.raises(TrainingError, match=r"crosstrait-.*the disk is full.*; TMPDIR names"):
+        fit(MODEL, panel, split, train=training(devices=2))
 
 
 def test_a_training_on_two_devices_goes_on_on_one(

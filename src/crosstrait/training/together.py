@@ -24,7 +24,7 @@ import torch
 
 import crosstrait
 from crosstrait import errors
-from crosstrait.errors import CrosstraitError, TrainingError
+from crosstrait.errors import CrosstraitError, TrainingError, not_written
 from crosstrait.models.base import ModelConfig
 from crosstrait.training.checkpoint import CheckpointFile, State, under
 from crosstrait.training.config import TrainConfig
@@ -81,13 +81,20 @@ def train_together(
     Raises
     ------
     TrainingError
-        If a process ended before its time; the last checkpoints stay.
+        If a process ended before its time, or the data could not be copied for them to TMPDIR; the
+        last checkpoints stay.
     """
     waiting = [joint for joint in tasks if not _ended(joint.checkpoint.load(), train_config)]
     if waiting:
         with tempfile.TemporaryDirectory(prefix="crosstrait-") as name:
             folder = Path(name)
-            _write_job(folder, waiting, config, train_config, prepared, device_type)
+            try:
+                _write_job(folder, waiting, config, train_config, prepared, device_type)
+            except OSError as error:  # which may stop this training alone
+                raise TrainingError(
+                    f"the data for {train_config.devices} devices could not be written to "
+                    f"{folder}: {not_written(error)}; TMPDIR names another folder"
+                ) from None
             commands = [
                 [sys.executable, "-m", "crosstrait.training.rank", name, str(rank)]
                 for rank in range(train_config.devices)
