@@ -42,7 +42,8 @@ class EpochFile:
 
 def read_epochs(folder: Path, group: Task) -> list[EpochDone]:
     """Return the latest epoch of every network of ``group``, as far as it was told."""
-    path = folder / f"{group.name}.json"
-    if not path.is_file():
+    try:
+        text = (folder / f"{group.name}.json").read_text()
+    except FileNotFoundError:  # not told yet, or deleted by another driver that heard of the end
         return []
-    return [EpochDone(**values) for values in json.loads(path.read_text())]
+    return [EpochDone(**values) for values in json.loads(text)]
