@@ -107,7 +107,7 @@ def test_loci_named_otherwise_on_one_chromosome_are_explained_too() -> None:
     names = np.array([*data.variant_id[:4], *np.char.upper(data.variant_id[4:])])
     with pytest.raises(
         DataError,
-        match=r"lacks 4 of the 8 loci .* unmatched file loci have 'L4', .* ignoring case, 4 of them",
+        match=r"lacks 4 of the 8 .* unmatched file loci have 'L4', .* ignoring case, 4 of them",
     ):
         align(
             replace(data, variant_id=names),
