@@ -34,7 +34,8 @@ def stopping_on_signals() -> Iterator[None]:
     """Raise `Interrupted` in the main thread on SIGINT and SIGTERM while the block runs.
 
     A cluster's preemption sends SIGTERM. A network that is in training first saves its state
-    between two steps, for which there are ten seconds; a second signal ends them.
+    between two steps, for which there are ten seconds; a second signal ends them. If the block
+    ends by itself meanwhile, `Interrupted` is raised after it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -48,6 +49,9 @@ def stopping_on_signals() -> Iterator[None]:
         if stop.asked is None:
             raise
         raise Interrupted(stop.asked) from None
+    else:
+        if stop.asked is not None:
+            raise Interrupted(stop.asked)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,8 +77,8 @@ def test_a_worker_that_alone_is_asked_to_end_dies_rather_than_end_the_driver(
 ) -> None:
     """As daemons ask that save a machine from running out of memory."""
 
-    def leave_as_a_network_does(*_: object, **__: object) -> None:
-        raise SystemExit(143)
+    def be_asked(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def worker() -> None:
         try:
@@ -84,11 +87,29 @@ def test_a_worker_that_alone_is_asked_to_end_dies_rather_than_end_the_driver(
             os._exit(1)  # an exception of a worker is raised again in the driver
 
     monkeypatch.setattr(local, "_AT", workplace[0])
-    monkeypatch.setattr(local, "carry_out", leave_as_a_network_does)
+    monkeypatch.setattr(local, "carry_out", be_asked)
     process = multiprocessing.get_context("fork").Process(target=worker)
     process.start()
     process.join(60)
     assert process.exitcode == 143
+
+
+def test_workers_that_do_not_leave_when_asked_to_are_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one would that waits for a lock of a queue whose holder has died."""
+    monkeypatch.setattr(local, "_STOP_SECONDS", 0.1)
+    ignoring = (signal.SIGTERM, signal.SIG_IGN)
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(1, mp_context=context, initializer=signal.signal, initargs=ignoring)
+    waiting = pool.submit(time.sleep, 60)
+    while not waiting.running():
+        time.sleep(0.01)
+    [worker] = pool._processes.values()
+    local._stop(pool)
+    worker.join(10)
+    assert worker.exitcode == -signal.SIGKILL
+    pool.shutdown()
 
 
 class Silent:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import signal
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from crosstrait.experiments.engines.processors import (
     take,
     visible_gpus,
 )
+from crosstrait.experiments.interrupt import Interrupted, stopping_on_signals
 from crosstrait.experiments.provenance import cores, memory_bytes, usable_cores
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import Panel
@@ -36,6 +38,7 @@ from crosstrait.split.manifest import Split
 
 _MOST_DEATHS = 3
 _LOOK_SECONDS = 1.0
+_STOP_SECONDS = 15.0
 _WORTH_A_WORD = 2  # cores
 _PANEL = f"panel-{platform.node()}-"
 
@@ -227,11 +230,12 @@ def _start_worker(
 def _work(group: Task, shared: Path, wait: bool) -> Outcome:
     assert _AT is not None
     try:
-        return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
-    except SystemExit as asked:
-        # A network leaves so on SIGTERM, with its state saved. Passed on it would end the driver;
-        # as a death of this worker, the group goes on in another one.
-        os._exit(int(asked.code or 1))
+        with stopping_on_signals():
+            return carry_out(group, at=_AT, listener=EpochFile(shared), wait=wait)
+    except Interrupted as asked:
+        # Passed on it would end the driver; as a death of this worker, the group goes on in
+        # another one. A worker that lived on could wait for ever for a lock of a dead one.
+        os._exit(asked.exit_code)
 
 
 @contextmanager
@@ -266,5 +270,11 @@ def _first_done(running: dict[Future[Outcome], Task]) -> list[Future[Outcome]]:
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    for process in list(pool._processes.values()):
-        process.terminate()
+    """End the workers, which first save what they train."""
+    workers = list(pool._processes.values())
+    for worker in workers:
+        worker.terminate()
+    end = time.monotonic() + _STOP_SECONDS
+    for worker in workers:
+        worker.join(max(0.0, end - time.monotonic()))
+        worker.kill()
