@@ -102,9 +102,8 @@ def test_workers_that_do_not_leave_when_asked_to_are_killed(
     ignoring = (signal.SIGTERM, signal.SIG_IGN)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(1, mp_context=context, initializer=signal.signal, initargs=ignoring)
-    waiting = pool.submit(time.sleep, 60)
-    while not waiting.running():
-        time.sleep(0.01)
+    assert pool.submit(os.getpid).result() != os.getpid()
+    pool.submit(time.sleep, 60)
     [worker] = pool._processes.values()
     local._stop(pool)
     worker.join(10)
