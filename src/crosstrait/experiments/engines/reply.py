@@ -48,8 +48,10 @@ def write_reply(outcome: Outcome, *, task: Task, at: Workplace) -> Reply:
 def receive(reply: Reply, *, task: Task, at: Workplace) -> Outcome:
     """Publish the files of a reply; the caller holds the locks of ``task``.
 
-    Checkpoints of ``task`` at ``at`` are deleted, as it has ended.
+    Checkpoints of ``task`` at ``at`` are deleted, as it has ended. A run whose files do not match
+    their digests has failed.
     """
+    outcome = reply.outcome
     if isinstance(task, Search):
         folder = search_folder(task, at=at)
         make_folder(folder)
@@ -58,8 +60,12 @@ def receive(reply: Reply, *, task: Task, at: Workplace) -> Outcome:
     else:
         at.cache.receive(task, files=reply.runs)
         at.cache.drop_work(task)
+        absent = tuple(run for run in task.runs if at.cache.find(run) is None)
+        if outcome.status != "failed" and absent:
+            message = "its files did not come back whole; the same command trains it again"
+            outcome = replace(outcome, status="failed", lost=absent, message=message)
     log = write_log(task, reply.log, at=at) if reply.log else None
-    return replace(reply.outcome, log=log)
+    return replace(outcome, log=log)
 
 
 def write_log(task: Task, story: str, *, at: Workplace) -> Path:
