@@ -58,6 +58,10 @@ def test_loci_in_another_order_with_swapped_alleles_give_the_same_numbers(fitted
     np.testing.assert_allclose(table, fitted.predict(DOSAGE), rtol=1e-6)
 
 
+def test_a_model_names_itself_on_one_line(fitted: Fitted) -> None:
+    assert repr(fitted) == "<Fitted ridge: a, b from 30 loci, ploidy 2>"
+
+
 def test_intervals_stand_beside_their_trait(fitted: Fitted) -> None:
     table = fitted.predict_panel(panel(order=SHUFFLED), level=0.8)
     lower, upper = fitted.predict_interval(DOSAGE, level=0.8)

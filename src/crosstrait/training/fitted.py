@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from crosstrait.errors import DataError, SettingsError
+from crosstrait.errors import DataError, SettingsError, listed
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.models.base import Estimator, ModelConfig
 from crosstrait.models.intervals import ErrorQuantiles
@@ -77,6 +77,14 @@ class Fitted:
     split_digest: str = ""
     data: DataFacts | None = None
     scores: TestScores | None = None
+
+    def __repr__(self) -> str:
+        """Name the model, its loci and its traits; the arrays are left to the attributes."""
+        encoder = self.encoder
+        return (
+            f"<Fitted {self.config.type}: {listed(self.trait_names)} from "
+            f"{len(encoder.columns)} loci, ploidy {encoder.ploidy}>"
+        )
 
     def predict(self, dosage: ArrayLike) -> NDArray[np.float64]:
         """Predict the traits of new genotypes.
