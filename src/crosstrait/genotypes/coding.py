@@ -127,10 +127,12 @@ class GenotypeEncoder:
             outside = ~((part >= 0) & (part <= self.ploidy))
             if outside.any():
                 i, k = np.argwhere(outside)[0]
+                allele = str(self.variant_allele[k, 1])
                 raise DataError(
                     f"a dosage must lie in [0, ploidy] = [0, {self.ploidy}]; row "
                     f"{chosen[start + i]} has {block[i, k]} at locus {str(self.variant_id[k])!r}; "
-                    f"give copies of allele {str(self.variant_allele[k, 1])!r}, not coded genotypes"
+                    f"give copies of {f'allele {allele!r}' if allele else 'one allele'}, not "
+                    f"coded genotypes, and check the ploidy"
                 )
             part *= np.float32(2 / self.ploidy)
             part -= np.float32(1)
