@@ -61,6 +61,7 @@ def test_every_problem_is_reported_at_once_with_file_table_and_nearest_spelling(
             embeding_dim = 8
             n_layers = 0
             triats = ["a"]
+            epochs = 3
             [model.train]
             batchsize = 2
             """
@@ -81,6 +82,7 @@ def test_every_problem_is_reported_at_once_with_file_table_and_nearest_spelling(
         "[[model]] 2 (transfromer): unknown model 'transfromer' (did you mean 'transformer'?)",
         "[[model]] 3 (canonical): unknown setting 'embeding_dim' (did you mean 'embedding_dim'?)",
         "unknown setting 'triats' (did you mean 'traits'?)",
+        "unknown setting 'epochs' (did you mean 'max_epochs' of [train]?)",
         "n_layers = 0",
         "[model.train]: unknown setting 'batchsize' (did you mean 'batch_size'?)",
     ):

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SerializeAsAny
 
-from crosstrait.errors import SettingsError, unknown
+from crosstrait.errors import SettingsError, nearest, unknown
 from crosstrait.experiments.resolve import resolve_training
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.registry import config_class, parse_model
@@ -176,8 +176,14 @@ def _only_known(settings: Mapping[str, Any], problems: list[str]) -> dict[str, A
     """Drop unknown settings, each with a problem that also offers this table's own keys."""
     if not isinstance(settings.get("type"), str):
         return dict(settings)
-    known = {*config_class(settings["type"]).model_fields, *_MODEL_KEYS}
-    problems.extend(unknown("setting", key, sorted(known)) for key in settings if key not in known)
+    kind = config_class(settings["type"])
+    known = {*kind.model_fields, *_MODEL_KEYS}
+    for key in (key for key in settings if key not in known):
+        of_training = nearest(key, TrainConfig.model_fields)
+        if kind.network and of_training and not nearest(key, known):
+            problems.append(f"unknown setting {key!r} (did you mean {of_training!r} of [train]?)")
+        else:
+            problems.append(unknown("setting", key, sorted(known)))
     return {key: value for key, value in settings.items() if key in known}
 
 
