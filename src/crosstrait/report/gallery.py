@@ -183,7 +183,8 @@ ENTRIES: Mapping[str, Entry] = {
         plates=_frontier, needs="two models with a mean R² and a training time in leaderboard.csv"
     ),
     "curves": Entry(
-        plates=_curves, needs="a model that learns by epochs, its history.csv under runs/"
+        plates=_curves,
+        needs="a network trained by the settings of [train], with epochs in its history.csv",
     ),
     "observed-predicted": Entry(plates=_density, needs="a ranked model in predictions.parquet"),
     "missing": Entry(plates=_missing, needs="test samples without some trait"),
