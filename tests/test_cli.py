@@ -91,7 +91,7 @@ def test_every_option_of_every_command_is_described(
         (["run", "x.toml", "--exectuor", "local"], "Did you mean --executor?"),
         (["run", "x.toml", "--executor", "slrum"], "slurm"),
         (["run", "x.toml", "--workers", "two"], "--workers"),
-        (["run"], "FILE"),
+        (["run"], "FILE requires an argument; see crosstrait run --help"),
         (["predict", "x", "y"], "--out"),
         (["fetch", "byxmr"], "unknown data set 'byxmr' (did you mean 'byxrm'?)"),
         (["inspect", "byxmr"], "did you mean 'byxrm'?"),

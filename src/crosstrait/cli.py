@@ -64,7 +64,10 @@ def run_command(arguments: Sequence[str]) -> int:
             )
             return int(code or 0)
     except CycloptsError as error:
-        return _fail(f"{error}; see crosstrait --help")
+        text = str(error)
+        text = text if text.endswith("...") else text.removesuffix(".")
+        command = " ".join(("crosstrait", *(error.command_chain or ())))
+        return _fail(f"{text}; see {command} --help")
     except CrosstraitError as error:
         return _fail(str(error))
     except BrokenPipeError:
