@@ -78,7 +78,10 @@ def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
             f"learned from has too, such as {listed(dict.fromkeys(twins), most=3)}."
         )
     else:
-        yield "No test sample has the genotype of a sample that was learned from."
+        yield (
+            "No test sample has the genotype of a sample that was learned from, call by call and "
+            "missing calls included; crosstrait inspect finds those that are nearly equal."
+        )
 
 
 def _groups(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
