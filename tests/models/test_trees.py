@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +98,7 @@ def test_fitting_and_predicting_print_nothing(capfd: pytest.CaptureFixture[str])
 
 
 def test_a_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    real_import = builtins.__import__
-
-    def without_lightgbm(name: str, *rest: Any, **more: Any) -> Any:
-        if name == "lightgbm":
-            raise ImportError(name)
-        return real_import(name, *rest, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without_lightgbm)
+    monkeypatch.setitem(sys.modules, "lightgbm", None)  # as if it were not installed
     with pytest.raises(SettingsError, match=r"pip install 'crosstrait\[trees\]'"):
         TreesConfig().build(n_loci=3, n_traits=1)
 

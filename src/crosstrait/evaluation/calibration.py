@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from crosstrait.errors import StorageError, not_written
 from crosstrait.evaluation.leaderboard import MEAN
+from crosstrait.files import beside
 
 LEVELS = (0.5, 0.8, 0.95)
 """The levels that every run is judged at."""
@@ -66,15 +66,15 @@ def make_intervals(
 
 def write_intervals(intervals: pd.DataFrame, *, path: Path) -> None:
     """Write the table as Parquet, whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = beside(path)
     try:
-        intervals.to_parquet(beside, index=False, compression="zstd")
-        beside.replace(path)
+        intervals.to_parquet(partial, index=False, compression="zstd")
+        partial.replace(path)
     except OSError as error:
         raise StorageError(f"cannot write the intervals to {path}: {not_written(error)}") from None
     finally:
         with suppress(OSError):  # of a disk that may not be written
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def calibration(sources: Iterable[tuple[Path, str]]) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
 from crosstrait.errors import DataError, StorageError, TrainingError, not_written
+from crosstrait.files import beside
 
 CELL_COLUMNS = ("sample", "trait", "observed", "predicted", "model", "replicate", "fold")
 NAME_COLUMNS = ("sample", "trait", "model")
@@ -164,22 +164,22 @@ def write_cells(cells: pd.DataFrame, *, path: Path) -> None:
             arrays.append(pa.array(table[column.name].array).cast(pa.string()))
         else:
             arrays.append(pa.array(table[column.name].to_numpy(), type=column.type))
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = beside(path)
     try:
         pq.write_table(
             pa.Table.from_arrays(arrays, schema=_SCHEMA),
-            beside,
+            partial,
             compression="zstd",
             use_dictionary=[*NAME_COLUMNS, "observed", "replicate", "fold"],
         )
-        beside.replace(path)
+        partial.replace(path)
     except OSError as error:
         raise StorageError(
             f"cannot write the predictions to {path}: {not_written(error)}"
         ) from None
     finally:
         with suppress(OSError):  # of a disk that may not be written
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 def read_cells(path: Path) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from crosstrait.experiments.provenance import command, machine, now, versions
 from crosstrait.experiments.run import CELLS, METRICS, PROVENANCE, metrics_csv
 from crosstrait.experiments.scoring import score_test_cells
 from crosstrait.experiments.storage import file_digest, storage_errors, write_json, write_text
+from crosstrait.files import beside
 from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.genotypes.loci import unplaced
 from crosstrait.genotypes.prune import prune_linked
@@ -308,12 +308,12 @@ def _score(fitted: Fitted, folder: Path, *, panel: Panel | None, split: Split | 
 @contextmanager
 def _appearing(out: Path, key: str) -> Iterator[Path]:
     """Yield a folder that becomes the finished run ``out`` in one step, or vanishes."""
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    partial = beside(out)
     with storage_errors(out):
         try:
-            beside.mkdir(parents=True)
-            yield beside
-            mark_done(beside, key)
-            beside.rename(out)
+            partial.mkdir(parents=True)
+            yield partial
+            mark_done(partial, key)
+            partial.rename(out)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crosstrait.errors import SettingsError, TrainingError
+from crosstrait.errors import TrainingError
 from crosstrait.evaluation.metrics import pearson_r, r2
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import Search, inner_splits, with_settings
 from crosstrait.experiments.trials import Trial, best_of, read_trials, write_trial
+from crosstrait.extras import require
 from crosstrait.models.search_space import Choice, Range, Real, SearchSpace
 from crosstrait.split.manifest import Split
 from crosstrait.training.progress import EpochDone, Progress
@@ -42,10 +43,7 @@ def check_optuna() -> None:
     SettingsError
         If Optuna is not installed.
     """
-    try:
-        import optuna  # noqa: F401
-    except ImportError:
-        raise SettingsError("tuning needs Optuna: pip install 'crosstrait[tune]'") from None
+    require("optuna", extra="tune", why="tuning needs Optuna")
 
 
 def carry_out_search(search: Search, *, at: Workplace, progress: Progress | None = None) -> None:

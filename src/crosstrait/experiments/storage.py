@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from crosstrait.errors import CrosstraitError, StorageError, not_written
+from crosstrait.files import beside
 
 
 @contextmanager
@@ -29,14 +29,14 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Replace ``path`` by ``text`` in one step."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = beside(path)
     with storage_errors(path):
         try:
-            beside.write_text(text, encoding="utf-8")
-            beside.replace(path)
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
         finally:
             with suppress(OSError):  # of a disk that may not be written
-                beside.unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from crosstrait.errors import SettingsError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.engines.engine import Outcome, Task
 from crosstrait.experiments.engines.growing import growing_name, read_history
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.storage import storage_errors
+from crosstrait.extras import require
 from crosstrait.training.model_files import HISTORY
 from crosstrait.training.progress import EpochDone
 
@@ -42,12 +42,7 @@ def check_tensorboard() -> None:
     SettingsError
         If TensorBoard is not installed.
     """
-    try:
-        import torch.utils.tensorboard  # noqa: F401
-    except ImportError:
-        raise SettingsError(
-            "logs for TensorBoard need it: pip install 'crosstrait[tensorboard]'"
-        ) from None
+    require("torch.utils.tensorboard", extra="tensorboard", why="logs for TensorBoard need it")
 
 
 class TensorBoardLogs:

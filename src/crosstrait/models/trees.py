@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from crosstrait.errors import SettingsError
+from crosstrait.extras import require
 from crosstrait.models.base import Array, Estimator, ModelConfig
 from crosstrait.models.booster_text import check_booster, trees_alone
 from crosstrait.models.search_space import Real, SearchSpace, Whole
@@ -69,12 +69,7 @@ class TreesConfig(ModelConfig):
             If LightGBM is not installed.
         """
         del n_loci
-        try:
-            import lightgbm  # noqa: F401
-        except ImportError:
-            raise SettingsError(
-                "the model 'trees' needs LightGBM: pip install 'crosstrait[trees]'"
-            ) from None
+        require("lightgbm", extra="trees", why="the model 'trees' needs LightGBM")
         return TreesEstimator(self, n_traits=n_traits)
 
 

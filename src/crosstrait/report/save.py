@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from matplotlib.figure import Figure
 
 from crosstrait.errors import SettingsError, unknown
 from crosstrait.experiments.storage import make_folder, storage_errors
+from crosstrait.files import beside
 from crosstrait.report.gallery import find_plate
 from crosstrait.report.plates import Plate
 from crosstrait.report.style import PAPER, figure_style
@@ -94,13 +94,13 @@ def save_plate(plate: Plate, *, out: Path, width_mm: float | None = None) -> Pat
     figure = plate.draw(width_mm=width_mm or min(plate.width_mm, TWO_COLUMNS_MM))
     content = figure_bytes(figure, format=out.suffix[1:].lower())
     make_folder(out.parent)
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    partial = beside(out)
     with storage_errors(out):
         try:
-            beside.write_bytes(content)
-            beside.replace(out)
+            partial.write_bytes(content)
+            partial.replace(out)
         finally:
-            beside.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     return out
 
 

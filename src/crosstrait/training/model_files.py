@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors import numpy as safetensors_numpy
 
 from crosstrait.errors import StorageError, not_written
+from crosstrait.files import beside
 
 FORMAT = 1
 CONFIG, WEIGHTS, HISTORY = "config.json", "model.safetensors", "history.csv"
@@ -112,9 +112,9 @@ def read_model(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]], p
 
 
 def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = beside(path)
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        partial.write_bytes(content)
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)

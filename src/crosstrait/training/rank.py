@@ -120,10 +120,9 @@ def _process_group(folder: Path, processes: Processes, device: torch.device) -> 
         world_size=processes.count,
         device_id=device if device.type == "cuda" else None,
     )
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
+    yield
+    # Not after an error: NCCL would wait for the others, and with it the error that is to be told.
+    dist.destroy_process_group()
 
 
 def _known_kind(error: CrosstraitError) -> str:

@@ -15,6 +15,7 @@ from crosstrait.experiments.engines.modal_container import Order, carry_out_in_c
 from crosstrait.experiments.engines.modal_image import container_image
 from crosstrait.experiments.engines.reply import Reply
 from crosstrait.experiments.engines.stores import Files
+from crosstrait.extras import require
 from crosstrait.training.progress import EpochDone
 
 NAME = "crosstrait"  # of the app, and of the volume, which stays
@@ -182,12 +183,8 @@ def _volume(name: str) -> Any:
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """Turn what Modal raises into one line that says what to do."""
-    try:
-        exceptions = _modal().exception
-    except ImportError:
-        raise SettingsError(
-            "the executor 'modal' needs Modal: pip install 'crosstrait[modal]'"
-        ) from None
+    require("modal", extra="modal", why="the executor 'modal' needs Modal")
+    exceptions = _modal().exception
     try:
         yield
     except exceptions.AuthError as error:

@@ -27,6 +27,7 @@ from crosstrait.experiments.engines.reply import Reply
 from crosstrait.experiments.engines.stores import Files, FileStore
 from crosstrait.experiments.resolve import wants_gpu
 from crosstrait.experiments.run import Workplace
+from crosstrait.extras import require
 from crosstrait.split.manifest import Split
 from crosstrait.training.progress import EpochDone
 
@@ -41,10 +42,7 @@ def check_ray() -> None:
     SettingsError
         If it is not installed.
     """
-    try:
-        _ray()
-    except ImportError:
-        raise SettingsError("the executor 'ray' needs Ray: pip install 'crosstrait[ray]'") from None
+    require("ray", extra="ray", why="the executor 'ray' needs Ray")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Protocol
 from crosstrait.errors import SettingsError
 from crosstrait.experiments.engines.slurm_job import SlurmJob
 from crosstrait.experiments.engines.slurm_table import SlurmConfig
+from crosstrait.extras import require
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _MOST_TIMEOUTS = 3
@@ -60,12 +61,7 @@ def check_slurm() -> None:
     SettingsError
         If submitit is not installed or there is no Slurm on this machine.
     """
-    try:
-        importlib.import_module("submitit")
-    except ImportError:
-        raise SettingsError(
-            "the executor 'slurm' needs submitit: pip install 'crosstrait[slurm]'"
-        ) from None
+    require("submitit", extra="slurm", why="the executor 'slurm' needs submitit")
     absent = [command for command in _COMMANDS if shutil.which(command) is None]
     if absent:
         raise SettingsError(

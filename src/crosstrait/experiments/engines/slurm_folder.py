@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from crosstrait.experiments.engines.task_files import read_task, task_values
 from crosstrait.experiments.provenance import versions
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.storage import make_folder, storage_errors, write_json
+from crosstrait.files import beside
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.storage import open_panel, save_panel
 from crosstrait.split.manifest import Split
@@ -202,11 +202,11 @@ class SlurmFolder:
         return name
 
     def _split(self, split: Split) -> str:
-        beside = self.folder / f".split-{os.getpid()}"
+        partial = beside(self.folder / "split")
         with storage_errors(self.folder):
-            split.save(beside)
-            name = f"split-{hashlib.sha256(beside.read_bytes()).hexdigest()[:16]}.json"
-            beside.replace(self.folder / name)
+            split.save(partial)
+            name = f"split-{hashlib.sha256(partial.read_bytes()).hexdigest()[:16]}.json"
+            partial.replace(self.folder / name)
         return name
 
 
