@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crosstrait.errors import listed
+from crosstrait.panel.inspect.duplicates import summarise_duplicates
+from crosstrait.panel.inspect.genotypes import summarise_genotypes
 from crosstrait.panel.schema import Panel, row_blocks
 from crosstrait.split.manifest import Split
 
@@ -60,7 +61,7 @@ def _cells(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
 
 
 def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
-    """Say how many test samples have the same calls as a sample that was learned from."""
+    """Say how many test samples have nearly the genotype of a sample that was learned from."""
     splits = [split for split in splits if split.test]
     if not splits:
         return
@@ -74,14 +75,12 @@ def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
         twins += panel["sample_id"].values[shared].tolist()
     if twins:
         yield (
-            f"{len(twins):,} of {n_test:,} tests are of a sample whose genotype a sample that was "
-            f"learned from has too, such as {listed(dict.fromkeys(twins), most=3)}."
+            f"{len(twins):,} of {n_test:,} tests are of a sample that is nearly equal to one that "
+            f"was learned from, such as {listed(dict.fromkeys(twins), most=3)}: put them on one "
+            f"side with groups, or leave all but one out; crosstrait inspect names them."
         )
     else:
-        yield (
-            "No test sample has the genotype of a sample that was learned from, call by call and "
-            "missing calls included; crosstrait inspect finds those that are nearly equal."
-        )
+        yield "No test sample is nearly equal to a sample that was learned from."
 
 
 def _groups(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
@@ -120,12 +119,9 @@ def _holes(panel: Panel, traits: Sequence[str]) -> Iterator[str]:
 
 
 def _genotype_number(panel: Panel) -> NDArray[np.intp]:
-    """Return (N,) numbers that are equal for samples with equal calls at every locus."""
-    numbers: dict[bytes, int] = {}
-    seen = []
-    for _, rows in row_blocks(panel["call_dosage"].values):
-        filled = np.where(np.isnan(rows), rows.dtype.type(-1), rows)
-        for row in np.ascontiguousarray(filled):
-            digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
-            seen.append(numbers.setdefault(digest, len(numbers)))
-    return np.asarray(seen, dtype=np.intp)
+    """Return (N,) numbers that are equal for samples that are nearly equal."""
+    number = np.arange(panel.sizes["samples"])
+    row = {name: i for i, name in enumerate(panel["sample_id"].values.tolist())}
+    for group in summarise_duplicates(panel, genotypes=summarise_genotypes(panel)):
+        number[[row[name] for name in group.samples]] = row[group.samples[0]]
+    return number
