@@ -196,3 +196,9 @@ def test_group_needs_groups_with_names() -> None:
         split.group(panel_of(20))
     with pytest.raises(DataError, match="1 samples have no group: sample_3"):
         split.group(panel_of(4, sample_group=["a", "b", "c", ""]), folds=2)
+
+
+@pytest.mark.parametrize("scheme", ["random", "k_fold", "group", "published", "cells"])
+def test_a_path_in_place_of_a_panel_is_explained(scheme: str) -> None:
+    with pytest.raises(DataError, match=r"got 'cross.zarr'; ct.load_panel reads one"):
+        getattr(split, scheme)("cross.zarr")

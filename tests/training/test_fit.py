@@ -324,6 +324,8 @@ def unmeasured_in_validation() -> Panel:
     ("options", "error", "message"),
     [
         ({"model": "rige"}, SettingsError, r"unknown model 'rige' \(did you mean 'ridge'\?\)"),
+        ({"model": "rrBLUP"}, SettingsError, "unknown model 'rrBLUP'; 'ridge' is the nearest here"),
+        ({"panel": "cross.zarr"}, DataError, "a panel is needed, got 'cross.zarr'"),
         (
             {"train": {"mxa_epochs": 3}},
             SettingsError,

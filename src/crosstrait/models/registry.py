@@ -26,6 +26,21 @@ _CONFIGS: dict[str, tuple[str, str]] = {
     "transformer": ("crosstrait.models.transformer", "TransformerConfig"),
 }
 
+# What the same models are called elsewhere.
+_ELSEWHERE = {
+    "gblup": "ridge",
+    "blup": "ridge",
+    "rrblup": "ridge",
+    "mtgblup": "multi_gblup",
+    "lightgbm": "trees",
+    "xgboost": "trees",
+    "gradient_boosting": "trees",
+    "gaussian_process": "gp",
+    "gpr": "gp",
+    "rkhs": "gp",
+    "elastic_net": "lasso",
+}
+
 
 def model_names() -> list[str]:
     """Return the names that ``ct.fit`` and experiment files know."""
@@ -41,6 +56,9 @@ def config_class(name: str) -> type[ModelConfig]:
         If no model has that name; the message offers the nearest.
     """
     if name not in _CONFIGS:
+        ours = _ELSEWHERE.get(name.lower().replace("-", ""))
+        if ours is not None:
+            raise SettingsError(f"unknown model {name!r}; {ours!r} is the nearest here")
         raise SettingsError(unknown("model", name, _CONFIGS))
     module, attribute = _CONFIGS[name]
     found: type[ModelConfig] = getattr(importlib.import_module(module), attribute)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,23 @@ VARIABLES: dict[str, tuple[tuple[str, ...], bool]] = {
 }
 
 _CHUNK_CELLS = 1 << 24
+
+
+def check_panel(value: object) -> None:
+    """Check that a panel is what was given where one is needed.
+
+    Raises
+    ------
+    DataError
+        If it is something else, such as the path of one.
+    """
+    if isinstance(value, xr.Dataset) and "call_dosage" in value:
+        return
+    what = repr(str(value)) if isinstance(value, str | Path) else f"a {type(value).__name__}"
+    raise DataError(
+        f"a panel is needed, got {what}; ct.load_panel reads one from a path or the name of a "
+        f"data set, ct.panel.from_arrays makes one of arrays"
+    )
 
 
 def from_arrays(

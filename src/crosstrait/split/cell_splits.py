@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstrait.errors import SettingsError
-from crosstrait.panel.schema import Panel
+from crosstrait.panel.schema import Panel, check_panel
 from crosstrait.split.manifest import Cells, Split
 
 Mask = NDArray[np.bool_]
@@ -39,6 +39,7 @@ def cells(panel: Panel, *, test: float = 0.2, validation: float = 0.1, seed: int
     ----------
     Burgueno, de los Campos, Weigel and Crossa 2012, Crop Science 52:707 (CV1 and CV2).
     """
+    check_panel(panel)
     if not 0 < test < 1:
         raise SettingsError(f"test = {test!r} is a share of all cells and must lie between 0 and 1")
     ids = panel["sample_id"].values

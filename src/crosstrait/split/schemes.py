@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstrait.errors import DataError, SettingsError, StorageError, listed
-from crosstrait.panel.schema import Panel
+from crosstrait.panel.schema import Panel, check_panel
 from crosstrait.split.manifest import Split
 
 Rows = NDArray[np.intp]
@@ -40,6 +40,7 @@ def random(panel: Panel, *, test: float = 0.2, validation: float = 0.1, seed: in
     SettingsError
         If a share is out of range, or so small that its part would be empty.
     """
+    check_panel(panel)
     n_samples = panel.sizes["samples"]
     _check_share("test", test)
     n_validation = _n_validation(n_samples, validation)
@@ -73,6 +74,7 @@ def k_fold(panel: Panel, *, folds: int = 5, validation: float = 0.1, seed: int =
     SettingsError
         If there are more folds than samples, or the share is out of range or leaves a part empty.
     """
+    check_panel(panel)
     n_samples = panel.sizes["samples"]
     _check_folds(folds, n_samples, "samples")
     n_validation = _n_validation(n_samples, validation)
@@ -110,6 +112,7 @@ def group(panel: Panel, *, folds: int = 5, validation: float = 0.1, seed: int = 
     SettingsError
         If there are more folds than groups, or too few groups to hold some out for validation.
     """
+    check_panel(panel)
     if "sample_group" not in panel:
         raise DataError(
             f"a split by group needs the panel's sample_group, which {panel.attrs['source']} "
@@ -162,6 +165,7 @@ def published(panel: Panel) -> Split:
     DataError
         If the panel's ``sample_split`` names no test or fewer than two training samples.
     """
+    check_panel(panel)
     if "sample_split" in panel:
         part_of = panel["sample_split"].values
         parts = {p: np.flatnonzero(part_of == p) for p in ("train", "validation", "test")}

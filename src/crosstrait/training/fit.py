@@ -15,7 +15,7 @@ from crosstrait.errors import SettingsError, listed
 from crosstrait.models.base import Estimator, ModelConfig
 from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.registry import parse_model
-from crosstrait.panel.schema import Panel
+from crosstrait.panel.schema import Panel, check_panel
 from crosstrait.split.manifest import Split
 from crosstrait.training.config import TrainConfig
 from crosstrait.training.facts import DataFacts
@@ -126,6 +126,7 @@ def fit_replicates(
     ReplicatesError
         If the loss of some replicates stopped being finite, after the others are trained.
     """
+    check_panel(panel)
     config = _model_config(model)
     train_config = train_settings(config, train)
     for seed in seeds:

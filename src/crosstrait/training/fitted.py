@@ -19,7 +19,7 @@ from crosstrait.genotypes.coding import GenotypeEncoder
 from crosstrait.models.base import Estimator, ModelConfig
 from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.members import forward_members
-from crosstrait.panel.schema import Panel, genotypes_of
+from crosstrait.panel.schema import Panel, check_panel, genotypes_of
 from crosstrait.split.scaling import TraitScaler
 from crosstrait.training.card import model_card
 from crosstrait.training.config import TrainConfig
@@ -232,6 +232,7 @@ class Fitted:
         LociWarning
             If loci are missing, lie elsewhere, or can only be matched by their ids.
         """
+        check_panel(panel)
         matched = match_loci(self.encoder, genotypes_of(panel))
         for doubt in matched.doubts:
             warnings.warn(doubt, LociWarning, stacklevel=2)
