@@ -159,6 +159,18 @@ def test_a_gpu_is_for_networks_that_may_use_it(tmp_path: Path) -> None:
     assert set(services[0].on_gpu) == {"canonical"}
 
 
+def test_a_container_with_too_few_gpus_is_refused_before_it_is_paid_for(tmp_path: Path) -> None:
+    text = TINY.replace('device = "cpu"\n', "devices = 2\n")
+    tasks, workplace = tasks_of(write_tiny(tmp_path, text=text))
+    services: list[NearService] = []
+    engine = ModalEngine(
+        1, config=ModalConfig(gpu="L4"), connect=near(tmp_path / "volume", services=services)
+    )
+    with pytest.raises(SettingsError, match=r"'canonical' trains on devices = 2; set gpu = 'L4:2'"):
+        outcomes(engine, tasks, workplace(tmp_path / "out"))
+    assert services == []
+
+
 def test_a_container_has_what_was_asked_for() -> None:
     needs = Needs(cpus=2, memory_gb=1.5, gpu="L4", minutes=90)
     functions = bind(modal.App("crosstrait"), needs)

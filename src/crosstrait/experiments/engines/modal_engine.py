@@ -24,7 +24,7 @@ from crosstrait.experiments.engines.modal_table import ModalConfig
 from crosstrait.experiments.engines.remote import Origin, kept_folders
 from crosstrait.experiments.engines.reply import Reply
 from crosstrait.experiments.engines.stores import FileStore, Store
-from crosstrait.experiments.resolve import wants_gpu
+from crosstrait.experiments.resolve import n_gpus, wants_gpu
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import Panel
 from crosstrait.training.progress import EpochDone
@@ -73,10 +73,11 @@ class ModalEngine:
         Raises
         ------
         SettingsError
-            If Modal cannot be used.
+            If Modal cannot be used, or a container has fewer GPUs than a training uses.
         """
         if not groups:
             return
+        self._check_gpus(groups)
         needs = Needs(
             cpus=max(self.threads, most_devices(groups)),
             memory_gb=self.config.memory_gb or memory_needed(at.panel),
@@ -88,6 +89,19 @@ class ModalEngine:
             yield from dispatch(
                 groups, containers, at=at, listener=listener, wait=wait, most=self.workers
             )
+
+    def _check_gpus(self, groups: Sequence[Task]) -> None:
+        if self.config.gpu is None:
+            return
+        kind, _, count = self.config.gpu.partition(":")
+        for group in groups:
+            wanted = n_gpus(group.first.config, group.first.train)
+            if wanted > int(count or 1):
+                raise SettingsError(
+                    f"[modal] gpu = {self.config.gpu!r} gives a container {count or 1} GPU, but "
+                    f"{group.first.label!r} trains on devices = {wanted}; set gpu = "
+                    f"'{kind}:{wanted}'"
+                )
 
 
 def memory_needed(panel: Panel) -> float:
