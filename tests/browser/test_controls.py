@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator
+from playwright.sync_api import Browser, Locator, expect
 
-from support.browser import PHONE, visit
+from support.browser import PATIENCE_MS, PHONE, visit
 
 GROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(18, 22, 27)"
@@ -121,6 +121,19 @@ def test_names_of_rows_stay_in_sight_on_a_phone(browser: Browser, large: Path) -
 def test_the_command_is_copied(browser: Browser, whole: Path) -> None:
     with visit(browser, whole) as seen:
         seen.page.get_by_role("button", name="Copy").click()
-        assert seen.page.get_by_role("button", name="Copied").is_visible()
+        expect(seen.page.get_by_role("button", name="Copied")).to_be_visible(timeout=PATIENCE_MS)
         copied = seen.page.evaluate("navigator.clipboard.readText()")
         assert copied == seen.page.locator("pre.command").inner_text().strip()
+
+
+def test_the_command_is_selected_where_the_browser_will_not_copy(
+    browser: Browser, whole: Path
+) -> None:
+    with visit(browser, whole) as seen:
+        seen.page.evaluate(
+            "() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')) }"
+        )
+        seen.page.get_by_role("button", name="Copy").click()
+        expect(seen.page.get_by_role("button", name="Selected")).to_be_visible(timeout=PATIENCE_MS)
+        selected = seen.page.evaluate("getSelection().toString()")
+        assert selected.strip() == seen.page.locator("pre.command").inner_text().strip()

@@ -24,6 +24,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PHONE, DESKTOP = 375, 1280
+PATIENCE_MS = 20_000  # a loaded machine paints late
 SCREENSHOTS = Path(__file__).parents[2] / "artifacts" / "browser"
 
 
@@ -69,7 +70,7 @@ def visit(
         java_script_enabled=javascript,
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(5000)
+    context.set_default_timeout(PATIENCE_MS)
     try:
         page = context.new_page()
         seen = Visit(page)

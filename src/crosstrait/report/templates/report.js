@@ -109,13 +109,16 @@
     box.insertAdjacentElement("beforebegin", line);
   }
 
-  // A command can be copied where the browser lets a page do so.
+  // A command can be copied; where the browser refuses, it is selected for the user to copy.
   function offerCopy(block) {
     if (!navigator.clipboard) { return; }
     var copy = button("Copy");
     copy.addEventListener("click", function () {
       navigator.clipboard.writeText(block.textContent.trim()).then(function () {
         copy.textContent = "Copied";
+      }, function () {
+        window.getSelection().selectAllChildren(block);
+        copy.textContent = "Selected";
       });
     });
     block.insertAdjacentElement("afterend", copy);
