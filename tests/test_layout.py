@@ -21,7 +21,7 @@ ORDER = [
     "experiments",
     "report",
 ]
-FOUNDATION = {"errors", "extras", "files", "settings"}
+FOUNDATION = {"errors", "extras", "files", "lazy", "settings"}
 COMMANDS = "commands"  # of the command line: they may import all
 MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
 

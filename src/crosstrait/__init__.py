@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from crosstrait.lazy import lazily
 
 __version__ = "0.1.0"
 
-# Everything is imported on first use, so that `import crosstrait` stays light.
-_LAZY = {
-    "CrosstraitRegressor": "crosstrait.training.regressor",
-    "fit": "crosstrait.training.fit",
-    "load_model": "crosstrait.training.load",
-    "load_panel": "crosstrait.panel.sources",
-    "run_trainings": "crosstrait.experiments.trainings",
-}
 _MODULES = (
     "evaluation",
     "experiments",
@@ -25,16 +16,17 @@ _MODULES = (
     "split",
     "training",
 )
+_LAZY = {
+    "CrosstraitRegressor": "crosstrait.training.regressor",
+    "fit": "crosstrait.training.fit",
+    "load_model": "crosstrait.training.load",
+    "load_panel": "crosstrait.panel.sources",
+    "run_trainings": "crosstrait.experiments.trainings",
+    **{name: f"crosstrait.{name}" for name in _MODULES},
+}
 
-__all__ = ["__version__", *_LAZY, *_MODULES]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(f"crosstrait.{name}")
-    raise AttributeError(f"module 'crosstrait' has no attribute {name!r}")
+__all__ = ["__version__", *_LAZY]
+__getattr__ = lazily(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

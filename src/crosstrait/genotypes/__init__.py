@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from crosstrait.genotypes.table import Genotypes
+from crosstrait.lazy import lazily
 
 if TYPE_CHECKING:
     from crosstrait.genotypes.formats import read
 
 __all__ = ["Genotypes", "read"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "read":  # its parsers need pyarrow, which few users of this package do
-        from crosstrait.genotypes.formats import read
-
-        return read
-    raise AttributeError(f"module 'crosstrait.genotypes' has no attribute {name!r}")
+# Its parsers need pyarrow, which few users of this package do.
+__getattr__ = lazily(__name__, {"read": "crosstrait.genotypes.formats"})

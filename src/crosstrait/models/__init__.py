@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from crosstrait.lazy import lazily
 
-# Imported on first use: the networks need torch.
+# The networks need torch.
 _LAZY = {
     "forward_members": "crosstrait.models.members",
     "import_checkpoint": "crosstrait.models.published",
@@ -13,9 +12,4 @@ _LAZY = {
 }
 
 __all__ = list(_LAZY)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'crosstrait.models' has no attribute {name!r}")
+__getattr__ = lazily(__name__, _LAZY)

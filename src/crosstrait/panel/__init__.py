@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from crosstrait.lazy import lazily
 from crosstrait.panel.schema import Panel, from_arrays
 
 if TYPE_CHECKING:
@@ -24,17 +24,14 @@ __all__ = [
 ]
 
 # Imported on first use: the parsers and the storage are heavy, and a panel of arrays needs none.
-_LAZY = {
-    "PartialOverlapWarning": "join",
-    "import_source": "sources",
-    "load_genotypes": "sources",
-    "load_panel": "sources",
-    "open_panel": "storage",
-    "save_panel": "storage",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"crosstrait.panel.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'crosstrait.panel' has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__,
+    {
+        "PartialOverlapWarning": "crosstrait.panel.join",
+        "import_source": "crosstrait.panel.sources",
+        "load_genotypes": "crosstrait.panel.sources",
+        "load_panel": "crosstrait.panel.sources",
+        "open_panel": "crosstrait.panel.storage",
+        "save_panel": "crosstrait.panel.storage",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from crosstrait.lazy import lazily
 
 if TYPE_CHECKING:
     from crosstrait.report.gallery import FIGURES, find_plate
@@ -14,17 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "find_plate", "save_figure", "save_plate", "write_inspection", "write_report"]
 
 # Imported on first use: matplotlib is heavy, and a leaderboard in the terminal needs none.
-_LAZY = {
-    "FIGURES": "gallery",
-    "find_plate": "gallery",
-    "save_figure": "save",
-    "save_plate": "save",
-    "write_inspection": "inspection",
-    "write_report": "page",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"crosstrait.report.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'crosstrait.report' has no attribute {name!r}")
+__getattr__ = lazily(
+    __name__,
+    {
+        "FIGURES": "crosstrait.report.gallery",
+        "find_plate": "crosstrait.report.gallery",
+        "save_figure": "crosstrait.report.save",
+        "save_plate": "crosstrait.report.save",
+        "write_inspection": "crosstrait.report.inspection",
+        "write_report": "crosstrait.report.page",
+    },
+)
