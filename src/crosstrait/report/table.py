@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Group
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +26,10 @@ from crosstrait.report.numbers import (
     spread,
 )
 from crosstrait.report.standings import Standing, standings
+
+# Columns that a narrow terminal goes without, the first one first.
+_SPARED = ("RMSE", "r", "of ceiling", "95\u00a0% interval", "training")
+_WIDE = 1000
 
 
 def leaderboard_table(folder: Path) -> Group:
@@ -45,28 +53,22 @@ def leaderboard_table(folder: Path) -> Group:
     title = "R² of the test cells" if n_traits == 1 else f"Mean over {n_traits} traits"
     if content.experiment.get("protocol") == "complete-cases":
         title += ", complete cases only"
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    table.add_column("Model", no_wrap=True)
-    for name in ("R²", "95\u00a0% interval", "r", "RMSE"):
-        table.add_column(name, justify="right", no_wrap=True)
-    if with_ceiling:
-        table.add_column("of ceiling", justify="right", no_wrap=True)
-    table.add_column("training", justify="right", no_wrap=True)
-    table.add_column("R² minus the best's", justify="right", no_wrap=True)
-    for row in rows:
-        cells: list[str | Text] = [
-            Text(row.model, style="bold green" if row.rank == 1 else ""),
-            Text.assemble(fixed(row.r2), (f" {spread(row.sd)}" if row.sd == row.sd else "", "dim")),
-            interval_text(row.ci_low, row.ci_high),
-            fixed(row.pearson_r),
-            significant(row.rmse),
-        ]
-        if with_ceiling:
-            cells.append(
-                Text(share(row.ceiling_share), style="yellow" if row.ceiling_share > 1 else "")
-            )
-        cells += [duration(row.train_seconds), _difference(row)]
-        table.add_row(*cells)
+    columns = {
+        "Model": [Text(row.model, style="bold green" if row.rank == 1 else "") for row in rows],
+        "R²": [_r2(row) for row in rows],
+        "95\u00a0% interval": [Text(interval_text(row.ci_low, row.ci_high)) for row in rows],
+        "r": [Text(fixed(row.pearson_r)) for row in rows],
+        "RMSE": [Text(significant(row.rmse)) for row in rows],
+        "of ceiling": [
+            Text(share(row.ceiling_share), style="yellow" if row.ceiling_share > 1 else "")
+            for row in rows
+        ],
+        "training": [Text(duration(row.train_seconds)) for row in rows],
+        "R² minus the best's": [_difference(row) for row in rows],
+    }
+    if not with_ceiling:
+        del columns["of ceiling"]
+    table = _Leaderboard(title=title, columns=columns)
     notes = [Text(f"{row.model}: {row.note}", style="yellow") for row in rows if row.note]
     above = above_ceiling(leaderboard)
     surely = sorted(set(above.loc[above["ci_low"] > 1, "model"]))
@@ -82,12 +84,58 @@ def leaderboard_table(folder: Path) -> Group:
     if maybe:
         notes.append(
             Text(
-                f"{', '.join(maybe)} above the noise ceiling of a trait by no more than the test "
-                f"samples' chance"
+                f"{', '.join(maybe)} above the noise ceiling of a trait, but within what the "
+                f"sampling of the test cells explains"
             )
         )
     answer = find_answer(leaderboard, comparison=comparison)
     return Group(table, *notes, Text(answer.sentence, style="bold"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Leaderboard:
+    """A table that leaves columns out where the terminal is too narrow to hold all.
+
+    A number that is cut off at its end would be another number.
+    """
+
+    title: str
+    columns: dict[str, list[Text]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        left_out: list[str] = []
+        table = self._table(left_out)
+        wide = options.update(width=_WIDE)
+        for name in _SPARED:
+            if Measurement.get(console, wide, table).maximum <= options.max_width:
+                break
+            if name in self.columns:
+                left_out.append(name)
+                table = self._table(left_out)
+        yield table
+        if left_out:
+            yield Text(f"{', '.join(left_out)}: in leaderboard.csv and report.html", style="dim")
+
+    def _table(self, left_out: Sequence[str]) -> Table:
+        shown = {name: cells for name, cells in self.columns.items() if name not in left_out}
+        table = Table(
+            title=self.title,
+            title_justify="left",
+            title_style="bold",
+            header_style="bold",
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+        )
+        for name in shown:
+            justify: JustifyMethod = "left" if name == "Model" else "right"
+            table.add_column(name, justify=justify, overflow="fold")
+        for cells in zip(*shown.values(), strict=True):
+            table.add_row(*cells)
+        return table
+
+
+def _r2(row: Standing) -> Text:
+    return Text.assemble(fixed(row.r2), (f" {spread(row.sd)}" if row.sd == row.sd else "", "dim"))
 
 
 def _difference(row: Standing) -> Text:
