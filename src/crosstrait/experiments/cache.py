@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, SoftFileLock, Timeout
+from filelock import Timeout
 
-from crosstrait.errors import StorageError
+from crosstrait.experiments.locks import hold
 from crosstrait.experiments.plan import Group, Run
 from crosstrait.experiments.storage import file_digest, make_folder, storage_errors, write_json
 from crosstrait.training.model_files import CARD
@@ -65,7 +65,7 @@ class RunCache:
             free = True
             for name in names:
                 try:
-                    held.enter_context(self._lock(name, wait=wait))
+                    held.enter_context(hold(self._lock(name), wait=wait))
                 except Timeout:
                     held.close()
                     free = False
@@ -74,7 +74,7 @@ class RunCache:
 
     def recover(self, group: Group) -> None:
         """Finish what a killed process had written whole but not renamed; under the locks."""
-        with self._lock("recover", wait=True), storage_errors(self.folder):
+        with hold(self._lock("recover"), wait=True), storage_errors(self.folder):
             for new in sorted((self.folder / ".new").iterdir()):
                 try:
                     written = {path.name for path in new.iterdir()}
@@ -146,31 +146,8 @@ class RunCache:
                 break
         return path
 
-    def _lock(self, name: str, *, wait: bool) -> AbstractContextManager[object]:
-        """Acquire the lock of a file.
-
-        Raises
-        ------
-        Timeout
-            If another process holds it, and ``wait`` is not set.
-        StorageError
-            If it cannot be written, or the file system has no locks. `FileLock` would then count
-            a file as one, which stays behind when its process is killed.
-        """
-        lock = FileLock(self.folder / ".locks" / f"{name}.lock")
-        with storage_errors(self.folder):
-            try:
-                acquired = lock.acquire(-1 if wait else 0)
-            except NotImplementedError:  # earlier versions of FileLock say so
-                acquired = None
-        if acquired is None or isinstance(lock, SoftFileLock):
-            lock.release()
-            raise StorageError(
-                f"the file system of {self.folder} has no file locks (flock), which keep two "
-                f"processes from training the same run; choose another folder, or mount it with "
-                f"them (Lustre: the option flock)"
-            )
-        return acquired
+    def _lock(self, name: str) -> Path:
+        return self.folder / ".locks" / f"{name}.lock"
 
 
 def is_finished(folder: Path, *, key: str | None = None) -> bool:

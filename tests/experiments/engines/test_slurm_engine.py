@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,49 @@ def test_a_driver_that_leaves_cancels_its_jobs(tmp_path: Path, cluster: LocalClu
     assert len(cluster.jobs) == 1
     assert cluster.stopped == list(cluster.jobs)
     assert not list((tmp_path / "slurm" / "submitted").iterdir())
+
+
+def test_a_driver_that_leaves_cancels_no_job_that_another_waits_for(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=LONG), tmp_path)
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.1)
+    groups = group_runs(runs)
+
+    class Leaving(Ears):
+        def started(self, group: Task) -> None:
+            raise KeyboardInterrupt
+
+    class Meeting(Ears):
+        """Lets another driver come and go while the job runs, and leaves in its turn."""
+
+        def started(self, group: Task) -> None:
+            with pytest.raises(KeyboardInterrupt):
+                list(engine.run(groups, at=at, listener=Leaving(), wait=False))
+            assert cluster.stopped == []
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(groups, at=at, listener=Meeting(), wait=False))
+    assert len(cluster.jobs) == 1
+    assert cluster.stopped == list(cluster.jobs)
+    assert {path.name for path in (tmp_path / "slurm" / "drivers").iterdir()} <= {"all.lock"}
+
+
+def test_a_driver_whose_folder_is_gone_leaves_no_job_behind(
+    tmp_path: Path, cluster: LocalCluster
+) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=LONG), tmp_path)
+
+    class Losing(Ears):
+        def started(self, group: Task) -> None:
+            shutil.rmtree(tmp_path / "slurm" / "drivers")
+            raise KeyboardInterrupt
+
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(group_runs(runs), at=at, listener=Losing(), wait=False))
+    assert cluster.stopped == list(cluster.jobs)
 
 
 def test_the_jobs_of_a_driver_that_was_killed_are_taken_over(

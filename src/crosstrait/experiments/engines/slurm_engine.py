@@ -2,8 +2,8 @@
 
 Driver and nodes share a file system, so that a job works straight in the cache of runs, under the
 same locks as every other engine, and what is left to say goes through files; see `SlurmFolder`.
-A driver that finds jobs of one that was killed waits for them. Importing this module does not
-import submitit.
+A driver that finds jobs of one that was killed waits for them, as it does for those of one that is
+alive. Importing this module does not import submitit.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from crosstrait.errors import StorageError
 from crosstrait.experiments.engines.engine import Listener, Outcome, Task, missing_of
 from crosstrait.experiments.engines.slurm_cluster import Cluster
+from crosstrait.experiments.engines.slurm_drivers import Drivers
 from crosstrait.experiments.engines.slurm_folder import SlurmFolder, Submission
 from crosstrait.experiments.engines.slurm_job import SlurmJob
 from crosstrait.experiments.resolve import n_gpus
@@ -63,7 +65,10 @@ class SlurmEngine:
     def run(
         self, groups: Sequence[Task], *, at: Workplace, listener: Listener, wait: bool
     ) -> Iterator[Outcome]:
-        """Yield the outcome of every task as it is known; cancel the jobs when left early."""
+        """Yield the outcome of every task as it is known.
+
+        When left early, the jobs that no other driver waits for are cancelled.
+        """
         if groups:
             yield from _Pass(self, at=at, listener=listener, wait=wait).carry_out(groups)
 
@@ -89,6 +94,7 @@ class _Pass:
         self.listener = listener
         self.wait = wait
         self.folder = SlurmFolder(at.cache.folder)
+        self.drivers = Drivers(self.folder.drivers)
         self.waiting: list[Task] = []
         self.held: list[Task] = []  # another process works on them
         self.running: list[_Running] = []
@@ -110,17 +116,31 @@ class _Pass:
                 if self.running or self.held:
                     time.sleep(min(_LOOK_SECONDS, self.engine.ask_seconds))
         finally:
-            if self.running:
-                self.engine.cluster.cancel([one.submission.job for one in self.running])
-                for one in self.running:
-                    self.folder.forget(one.task, one.submission)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Cancel the jobs that nobody waits for any longer."""
+        try:
+            with self.drivers.alone():
+                self._cancel(all_but=self.drivers.leave())
+        except StorageError:  # a folder that can no longer be written leaves no job behind
+            self._cancel(all_but=set())
+
+    def _cancel(self, *, all_but: set[str]) -> None:
+        ours = [one for one in self.running if one.submission.ticket not in all_but]
+        if ours:
+            self.engine.cluster.cancel([one.submission.job for one in ours])
+        for one in ours:
+            self.folder.forget(one.task, one.submission)
 
     def _adopt(self, tasks: Sequence[Task]) -> list[Task]:
-        """Take over the jobs of a driver that is gone; return the tasks that have none."""
-        noted = {task.name: submission for task in tasks if (submission := self.folder.noted(task))}
-        if not noted:
-            return list(tasks)
-        states = self.engine.cluster.states([one.job for one in noted.values()]) or {}
+        """Wait for the jobs that other drivers submitted; return the tasks that have none."""
+        with self.drivers.alone():
+            noted = {task.name: one for task in tasks if (one := self.folder.noted(task))}
+            if not noted:
+                return list(tasks)
+            self.drivers.wait_for(one.ticket for one in noted.values())
+            states = self.engine.cluster.states([one.job for one in noted.values()]) or {}
         settled = self.folder.settled()
         rest = []
         for task in tasks:
@@ -175,6 +195,7 @@ class _Pass:
             Submission(job=number, ticket=job.ticket)
             for number, job in zip(numbers, jobs, strict=True)
         ]
+        self.drivers.wait_for(one.ticket for one in submissions)
         for task, submission in zip(tasks, submissions, strict=True):
             self.folder.note(task, submission)
         return submissions

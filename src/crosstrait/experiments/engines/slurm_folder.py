@@ -52,8 +52,8 @@ class SlurmFolder:
     """The folder ``slurm`` beside the folder ``runs`` of a cache.
 
     Its parts are ``tasks`` (what is to be done), ``submitted`` (by which job), ``outcomes``,
-    ``epochs`` (how far the networks are) and ``jobs`` (submitit's own files and the logs). They
-    are the user's alone: what submitit keeps are pickles.
+    ``epochs`` (how far the networks are), ``drivers`` (which wait for what) and ``jobs``
+    (submitit's own files and the logs). They are the user's alone: what submitit keeps are pickles.
     """
 
     def __init__(self, runs: Path) -> None:
@@ -68,6 +68,11 @@ class SlurmFolder:
     def jobs(self) -> Path:
         """Where submitit's files and the logs of jobs are."""
         return self.folder / "jobs"
+
+    @property
+    def drivers(self) -> Path:
+        """Where drivers say what they wait for."""
+        return self.folder / "drivers"
 
     @property
     def epochs(self) -> Path:
