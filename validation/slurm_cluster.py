@@ -6,8 +6,9 @@ A cluster of this machine alone is started in a temporary folder: munged, slurmc
 ports of their own, without accounting; Slurm is installed by apt-get where it is missing. Then
 ``crosstrait run --executor slurm`` trains 12 runs as one job array. In the middle, one network's
 job is requeued (``scontrol requeue``), another gets SIGTERM (``scancel --signal=TERM``), as from
-preemption, the driver gets SIGKILL, and the same command is given again. No finished run may be
-trained again, both networks must go on from where they left, and every metric, every prediction
+preemption, the driver gets SIGKILL, and the same command is given again. Beside that one it is
+given once more, and that third command is ended by Ctrl-C. No job may be cancelled, no finished
+run trained again, both networks must go on from where they left, and every metric, every prediction
 and the leaderboard (but the training times) must be bit for bit those of ``--executor local``, and
 of ``--executor ray`` where Ray is installed. Needs Linux and ``pip install 'crosstrait[slurm]'``.
 """
@@ -137,7 +138,10 @@ def main() -> int:
         driver.wait()
         killed = time.monotonic() - start
         states = _states()
+        dead = _drivers(folder)
         driver = _run(folder, "slurm")
+        _wait_for(lambda: _drivers(folder) > dead, driver)
+        visit = _visit(folder)
         _wait_for(lambda: _went_on(folder, preempted), driver)
         _end_well(driver, folder, "slurm")
         ended = time.monotonic() - start
@@ -156,8 +160,9 @@ def main() -> int:
         ("driver killed after", f"{killed:.0f} s"),
         ("runs finished by then", f"{len({file.parent for file in finished})} of {n_runs}"),
         ("jobs left by then", f"{running} running, {len(states) - running} waiting"),
+        ("third driver, beside the second, ended by Ctrl-C", visit),
         ("second driver ended after", f"{ended:.0f} s, exit code 0"),
-        ("job arrays submitted by the two", str(submissions)),
+        ("job arrays submitted by all three", str(submissions)),
         ("finished runs trained again", "none" if untouched else "SOME"),
     ]
     for name, ok in equal.items():
@@ -173,7 +178,8 @@ def main() -> int:
             f"# Jobs of a Slurm cluster are preempted, and its driver dies\n\n{__doc__}\n{table}\n"
         )
         write_text(Path(__file__).with_suffix(".md"), text)
-    return 0 if all(equal.values()) and untouched and resumed else 1
+    left_alone = visit.endswith("none cancelled")
+    return 0 if all(equal.values()) and untouched and resumed and left_alone else 1
 
 
 def _install() -> None:
@@ -301,6 +307,25 @@ def _preempt(folder: Path, driver: subprocess.Popen[bytes]) -> list[Preempted]:
         _ask("scontrol", "update", f"JobId={job}", "StartTime=now")
         left.append(one)
     return left
+
+
+def _drivers(folder: Path) -> int:
+    """Return how many drivers have said what they wait for, and have not left."""
+    return len(list((folder / "slurm" / "slurm" / "drivers").glob("*.json")))
+
+
+def _visit(folder: Path) -> str:
+    """Give the command once more and end it; say what became of the jobs."""
+    there = _drivers(folder)
+    visitor = _run(folder, "slurm")
+    _wait_for(lambda: _drivers(folder) > there, visitor)
+    before = set(_states())
+    visitor.send_signal(signal.SIGINT)
+    code = visitor.wait()
+    ended = before - set(_states())
+    logs = [folder / "slurm" / "slurm" / "jobs" / f"{job}_0_log.err" for job in ended]
+    cancelled = [log for log in logs if not log.exists() or "CANCELLED" in log.read_text()]
+    return f"exit code {code}, {len(before)} jobs before, {len(cancelled) or 'none'} cancelled"
 
 
 def _went_on(folder: Path, preempted: list[Preempted]) -> bool:
