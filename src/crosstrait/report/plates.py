@@ -203,8 +203,9 @@ def missing_plate(cells: pd.DataFrame, *, model: str, traits: list[str]) -> Plat
     full = int(measured.all(axis=1).sum())
     caption = (
         f"Test cells without a measurement: {share(float(1 - measured.mean()))} of "
-        f"{count(measured.size)}. {count(full)} of {count(len(measured))} samples have every "
-        f"trait; a rule that drops incomplete samples would keep only these."
+        f"{count(measured.size)}. Of {count(len(measured))} samples with a measurement "
+        f"{count(full)} have every trait; a rule that drops incomplete samples would keep only "
+        f"these."
     )
     return Plate(
         name="missing",

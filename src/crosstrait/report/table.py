@@ -18,6 +18,7 @@ from crosstrait.report.answer import find_answer
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.numbers import (
     ABSENT,
+    digits_of,
     duration,
     fixed,
     interval_text,
@@ -143,5 +144,7 @@ def _difference(row: Standing) -> Text:
     if gap is None:
         return Text("best" if row.rank == 1 else ABSENT, style="green" if row.rank == 1 else "dim")
     sure = gap.ci_high < 0 or gap.ci_low > 0
-    text = Text(fixed(gap.difference, sign=True), style="" if sure else "dim")
-    return text.append(f" ({interval_text(gap.ci_low, gap.ci_high, sign=True)})", style="dim")
+    digits = digits_of(gap.ci_low, gap.ci_high)
+    interval = interval_text(gap.ci_low, gap.ci_high, digits=digits, sign=True)
+    text = Text(fixed(gap.difference, digits=digits, sign=True), style="" if sure else "dim")
+    return text.append(f" ({interval})", style="dim")
