@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,18 @@ from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.evaluation.cells import CELL_COLUMNS
 from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS
 from crosstrait.evaluation.metrics import r2
-from crosstrait.experiments.driver import Result, check_engine, run_experiment
+from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.driver import Result, check_engine, draw_splits, run_experiment
 from crosstrait.experiments.file import read_experiment
+from crosstrait.experiments.interrupt import Interrupted, stopping_on_signals
+from crosstrait.experiments.plan import group_runs, plan
+from crosstrait.experiments.run import Workplace, train_group
 from crosstrait.panel.simulate import SimulationConfig, simulate
 from crosstrait.panel.simulate_settings import Missing
+from crosstrait.panel.sources import load_panel
 from crosstrait.panel.storage import open_panel, save_panel
 from crosstrait.training.load import load_model
+from crosstrait.training.progress import EpochDone
 from support.experiments import TINY, write_tiny
 
 RIDGE = TINY.partition('[[model]]\ntype = "canonical"')[0]
@@ -145,6 +153,40 @@ def test_one_more_replicate_trains_its_runs_alone(tmp_path: Path) -> None:
     assert (first.n_trained, first.n_cached) == (4, 0)
     second = run_experiment(read_experiment(path), out=tmp_path / "o")
     assert (second.n_trained, second.n_cached) == (2, 4)
+
+
+def test_replicates_that_are_added_leave_an_interrupted_training_its_checkpoint(
+    tmp_path: Path,
+) -> None:
+    experiment = read_experiment(write_tiny(tmp_path), changes=["train.max_epochs=6"])
+    panel = load_panel(experiment.data.panel)
+    splits = draw_splits(experiment, panel)
+    at = Workplace(panel=panel, splits=splits, cache=RunCache(tmp_path / "out" / "runs"))
+    runs = [run for run in plan(experiment, panel=panel, splits=splits) if run.fold == 0]
+    [*_, network] = group_runs(runs)
+
+    def leave(done: EpochDone) -> None:
+        if (done.epoch, done.seed) == (3, 0):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted), stopping_on_signals():
+        train_group(network, at=at, progress=leave)
+
+    more = read_experiment(
+        tmp_path / "tiny.toml", changes=["train.max_epochs=6", "train.replicates=4"]
+    )
+    [*_, larger] = group_runs(
+        run for run in plan(more, panel=panel, splits=splits) if run.fold == 0
+    )
+    begun, added = at.cache.as_begun(larger)
+    assert begun.name == network.name
+    assert [run.replicate for run in added.runs] == [2, 3]
+    told: list[int] = []
+    train_group(begun, at=at, progress=lambda done: told.append(done.epoch))
+    assert min(told) > 3
+    result = run_experiment(more, out=tmp_path / "out")
+    assert not result.failures
+    assert at.cache.as_begun(larger) == [larger]
 
 
 def test_a_model_with_a_new_name_is_not_trained_again(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from crosstrait.training.model_files import CARD
 
 DONE = "DONE"
 _READY = "READY"
+_CHECKPOINTS = "checkpoint-*.safetensors"  # of training/checkpoint.py, which brings torch
 
 
 class RunCache:
@@ -49,6 +50,18 @@ class RunCache:
     def work_folder(self, group: Group) -> Path:
         """Return where the checkpoints of the group's training are."""
         return self.folder / ".work" / group.name
+
+    def as_begun(self, group: Group) -> list[Group]:
+        """Return the group, in two parts where the first replicates were begun without the rest.
+
+        Its checkpoint stays of use when replicates are added to an interrupted training.
+        """
+        for n_first in range(len(group.runs), 0, -1):
+            part = Group(group.runs[:n_first])
+            if any(self.work_folder(part).glob(_CHECKPOINTS)):
+                rest = group.runs[n_first:]
+                return [part, *(self.as_begun(Group(rest)) if rest else [])]
+        return [group]
 
     def drop_work(self, group: Group) -> None:
         """Delete the checkpoints of a training that is published or failed."""

@@ -172,7 +172,7 @@ def carry_out_all(
     """
     finished = {run.key: path for run in runs if (path := at.cache.find(run)) is not None}
     missing = [run for run in runs if run.key not in finished]
-    groups = group_runs(missing)
+    groups = [part for group in group_runs(missing) for part in at.cache.as_begun(group)]
     n_runs = len({run.key for run in runs})
     n_done = n_runs - sum(len(group.runs) for group in groups)
     n_trained = 0
