@@ -41,6 +41,10 @@ class TrainingError(CrosstraitError, RuntimeError):
     """A model could not be fitted."""
 
 
+class LostError(TrainingError):
+    """A training ended through no fault of its settings; the same command goes on with it."""
+
+
 class StorageError(CrosstraitError, OSError):
     """A file or folder could not be read or written."""
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from crosstrait.errors import SettingsError, TrainingError
+from crosstrait.errors import LostError, SettingsError, TrainingError
 from crosstrait.evaluation.cells import CELL_COLUMNS
 from crosstrait.evaluation.leaderboard import LEADERBOARD_COLUMNS
 from crosstrait.evaluation.metrics import r2
@@ -187,6 +187,28 @@ def test_replicates_that_are_added_leave_an_interrupted_training_its_checkpoint(
     result = run_experiment(more, out=tmp_path / "out")
     assert not result.failures
     assert at.cache.as_begun(larger) == [larger]
+
+
+def test_a_training_that_was_lost_keeps_its_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = read_experiment(write_tiny(tmp_path))
+    panel = load_panel(experiment.data.panel)
+    splits = draw_splits(experiment, panel)
+    at = Workplace(panel=panel, splits=splits, cache=RunCache(tmp_path / "runs"))
+    [*_, network] = group_runs(plan(experiment, panel=panel, splits=splits))
+
+    def fails(*_: object, folder: Path, **__: object) -> None:
+        folder.mkdir(parents=True)
+        (folder / "checkpoint-a.safetensors").touch()
+        raise error
+
+    monkeypatch.setattr("crosstrait.training.fit.fit_replicates", fails)
+    for error, kept in ((LostError("killed"), True), (TrainingError("not finite"), False)):
+        at.cache.drop_work(network)
+        with pytest.raises(type(error)):
+            train_group(network, at=at)
+        assert at.cache.work_folder(network).exists() == kept
 
 
 def test_a_model_with_a_new_name_is_not_trained_again(tmp_path: Path) -> None:

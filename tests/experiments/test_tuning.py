@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crosstrait.errors import CrosstraitError, SettingsError
+from crosstrait.errors import CrosstraitError, LostError, SettingsError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import Result, run_experiment
 from crosstrait.experiments.file import Experiment, parse_experiment, read_experiment
@@ -292,6 +292,43 @@ def test_a_training_that_fails_is_a_trial_without_a_score(tmp_path: Path) -> Non
     trials = read_trials(search_folder(search, at=at))
     assert [trial.score for trial in trials] == [None, None]
     assert "not finite" in trials[0].message
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (MemoryError(), True),
+        (np.linalg.LinAlgError("singular"), True),
+        (LostError("process 1 was killed"), False),
+        (OSError("the network is down"), False),
+    ],
+)
+def test_only_what_settings_are_to_blame_for_is_a_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kept: bool
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("crosstrait.training.fit.fit_replicates", fails)
+    asked = experiment([{"type": "trees"}], trials=1)
+    panel, split = a_cross(), first_40_learn()
+    [search] = plan_searches(asked, plan(asked, panel=panel, splits=[split]))
+    at = Workplace(panel=panel, splits=(split,), cache=RunCache(tmp_path / "runs"))
+    with pytest.raises(CrosstraitError if kept else type(error)):
+        carry_out_search(search, at=at)
+    assert len(read_trials(search_folder(search, at=at))) == kept
+
+
+def test_a_smaller_budget_whose_trials_have_no_score_is_a_failed_search(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path, text=TUNED)
+    first = run_experiment(read_experiment(path), out=tmp_path / "out")
+    [trial, *_] = (first.folder / "tuning").glob("canonical-*/trial-0000.json")
+    values = json.loads(trial.read_text())
+    trial.write_text(json.dumps(values | {"score": None, "message": "not finite"}))
+    again = run_experiment(read_experiment(path, changes=["tune.trials=1"]), out=tmp_path / "out")
+    assert {failure.run.label for failure in again.failures} == {"canonical"}
+    for path in (tmp_path / "out").glob("runs/*/provenance.json"):
+        assert "search" not in json.loads(path.read_text())["key_parts"]
 
 
 def test_runs_whose_search_failed_are_missing_and_the_others_are_scored(tmp_path: Path) -> None:

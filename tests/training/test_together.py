@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from crosstrait.errors import SettingsError, StorageError, TrainingError
+from crosstrait.errors import LostError, SettingsError, StorageError, TrainingError
 from crosstrait.panel.schema import Panel
 from crosstrait.panel.simulate import SimulationConfig, simulate
 from crosstrait.panel.simulate_settings import Missing
@@ -25,7 +25,7 @@ from crosstrait.training.device import choose_device
 from crosstrait.training.fit import fit, fit_replicates
 from crosstrait.training.fitted import Fitted
 from crosstrait.training.processes import Processes
-from crosstrait.training.progress import EpochDone
+from crosstrait.training.progress import EpochDone, Progress
 from support.together import Forked
 
 MODEL = {"type": "canonical", "embedding_dim": 4, "n_layers": 1}
@@ -137,7 +137,7 @@ def test_a_process_that_dies_ends_the_training_with_its_name(panel: Panel, split
         os.kill(Forked.started[-1].pid, signal.SIGKILL)
 
     train = training(devices=2, max_epochs=1000)
-    with pytest.raises(TrainingError, match=r"process 1 .* was killed by SIGKILL; is there"):
+    with pytest.raises(LostError, match=r"process 1 .* was killed by SIGKILL; is there"):
         fit(MODEL, panel, split, train=train, progress=shoot)
     assert all(process.poll() is not None for process in Forked.started)
 
@@ -164,7 +164,7 @@ def test_a_full_temporary_folder_is_one_line_that_names_it(
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(together.np, "save", full)
-    with pytest.raises(TrainingError, match=r"crosstrait-.*the disk is full.*; TMPDIR names"):
+    with pytest.raises(LostError, match=r"crosstrait-.*the disk is full.*; TMPDIR names"):
         fit(MODEL, panel, split, train=training(devices=2))
 
 
@@ -189,6 +189,38 @@ def test_a_training_on_two_devices_goes_on_on_one(
     )
     assert seen[0] > 3
     assert_same(resumed, fit(MODEL, panel, split, train=train), panel, **SUMS)
+
+
+@pytest.mark.usefixtures("forked")
+def test_replicates_that_two_devices_began_go_on_on_one(
+    panel: Panel, split: Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(together, "CHECKPOINT_SECONDS", 0.0)
+
+    def stop(done: EpochDone) -> None:
+        if (done.seed, done.epoch) == (0, 3):
+            raise KeyboardInterrupt
+
+    seen: list[tuple[int, int]] = []
+
+    def fits(devices: int, progress: Progress, folder: Path | None = tmp_path) -> list[Fitted]:
+        return fit_replicates(
+            MODEL,
+            panel,
+            split,
+            seeds=[0, 1, 2],
+            train=training(max_epochs=6, devices=devices),
+            folder=folder,
+            progress=progress,
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        fits(2, stop)
+    resumed = fits(1, lambda done: seen.append((done.seed, done.epoch)))
+    assert min(epoch for seed, epoch in seen if seed == 0) > 3
+    assert [fitted.seed for fitted in resumed] == [0, 1, 2]
+    for one, other in zip(resumed, fits(1, lambda _: None, None), strict=True):
+        assert_same(one, other, panel, **SUMS)
 
 
 class TestShares:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from crosstrait.errors import TrainingError
+from crosstrait.errors import LostError, TrainingError
 from crosstrait.evaluation.calibration import LEVELS, make_intervals, write_intervals
 from crosstrait.evaluation.cells import make_cells, write_cells
 from crosstrait.evaluation.metrics import r2
@@ -66,6 +66,8 @@ def train_group(group: Group, *, at: Workplace, progress: Progress | None = None
     ------
     TrainingError
         If some replicates could not be trained, after the others are published.
+    LostError
+        If the training was lost; its checkpoints stay.
     """
     # With what trains comes torch, a second that a pass over finished runs does without.
     from crosstrait.training.fit import fit_replicates
@@ -92,6 +94,8 @@ def train_group(group: Group, *, at: Workplace, progress: Progress | None = None
             folder=at.cache.work_folder(group),
             progress=note,
         )
+    except LostError:  # its checkpoints are of use
+        raise
     except TrainingError as error:  # a ReplicatesError brings the replicates that are well
         fitted, failure = getattr(error, "finished", []), error
     by_seed = {model.seed: model for model in fitted}

@@ -11,7 +11,7 @@ from crosstrait.experiments.file import read_experiment
 from crosstrait.experiments.inventory import CachedRun, explain, find_unused, list_runs, prune
 from crosstrait.experiments.plan import plan
 from crosstrait.experiments.run import Workplace
-from crosstrait.experiments.searches import plan_searches
+from crosstrait.experiments.searches import has_no_answer, plan_searches
 from crosstrait.experiments.tuning import answered
 from crosstrait.panel.sources import load_panel
 
@@ -57,7 +57,7 @@ def explained(out: Path, *, file: Path, changes: Sequence[str] = ()) -> Iterator
         runs = answered(runs, searches=plan_searches(experiment, runs), at=at)
     missing = [run for run in runs if at.cache.find(run) is None]
     for run in missing:
-        if "search" in run.parts:
+        if has_no_answer(run):
             yield f"{run}: its settings are still to be searched"
         else:
             yield f"{run}: {explain(run, cached=cached)}"

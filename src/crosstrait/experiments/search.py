@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crosstrait.errors import TrainingError
+from crosstrait.errors import LostError, TrainingError
 from crosstrait.evaluation.metrics import pearson_r, r2
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import Search, inner_splits, with_settings
@@ -128,11 +128,22 @@ def _carry_out_trial(
         score = sum(scores) / len(scores)
         if not math.isfinite(score):
             score, message = None, "the held-out samples do not vary in any trait"
-    except TrainingError as error:
-        message = str(error)
+    except Exception as error:
+        if not _blames_settings(error):
+            raise
+        message = str(error) if isinstance(error, TrainingError) else repr(error)
     shutil.rmtree(work, ignore_errors=True)
     seconds = time.perf_counter() - start
     return Trial(settings=settings, score=score, seconds=seconds, message=message)
+
+
+def _blames_settings(error: Exception) -> bool:
+    """Whether the same settings would fail again, on a machine like this."""
+    if isinstance(error, TrainingError):
+        return not isinstance(error, LostError)
+    # That of torch, which is not imported for models that do without.
+    out_of_memory = type(error).__name__ == "OutOfMemoryError"
+    return out_of_memory or isinstance(error, MemoryError | np.linalg.LinAlgError)
 
 
 def _trait_values(at: Workplace, search: Search) -> NDArray[np.float64]:

@@ -145,6 +145,11 @@ def without_answer(run: Run) -> Run:
     return replace(run, parts=parts, key=run_key(parts))
 
 
+def has_no_answer(run: Run) -> bool:
+    """Whether ``run`` is one of `without_answer`."""
+    return "search" in run.parts
+
+
 def inner_splits(split: Split, *, panel: Panel, tune: TuneConfig) -> list[Split]:
     """Cut the learning samples of ``split`` into parts that are scored in turn.
 

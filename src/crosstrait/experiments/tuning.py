@@ -15,7 +15,13 @@ from crosstrait.experiments.file import Experiment
 from crosstrait.experiments.plan import Run
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.search import search_folder
-from crosstrait.experiments.searches import Search, plan_searches, with_answer, without_answer
+from crosstrait.experiments.searches import (
+    Search,
+    has_no_answer,
+    plan_searches,
+    with_answer,
+    without_answer,
+)
 from crosstrait.experiments.storage import write_text
 from crosstrait.experiments.trials import Trial, best_of, read_trials
 from crosstrait.experiments.tune_table import TuneConfig
@@ -87,8 +93,14 @@ def tune_runs(
     folds = sorted({run.fold for run in runs})
     table = _table(experiment, found, folds=folds)
     write_text(out / TUNING, table.to_csv(index=False))
+    answers = answered(runs, searches=searches, at=at)
+    told = {failure.run.place for failure in failures}
+    for run in answers:
+        if has_no_answer(run) and run.place not in told:
+            message = "its search has no trial with a score"
+            failures.append(Failure(run=run, message=message, log=None))
     return Tuned(
-        runs=answered(runs, searches=searches, at=at),
+        runs=answers,
         failures=failures,
         notes=_notes(experiment, found, tune=experiment.tune),
     )

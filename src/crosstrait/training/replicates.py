@@ -105,13 +105,19 @@ def fit_networks(
             device=device,
         )
         size = _pass_size(tasks, prepared, train_config, device)
-        outcomes = []
-        for first in range(0, len(tasks), size):
-            members = tasks[first : first + size]
+        # Those that several devices began, one after another, go on one after another.
+        begun = [task for task in tasks if folder and file([task], folder).path.is_file()]
+        others = [task for task in tasks if task not in begun]
+        passes = [[task] for task in begun]
+        passes += [others[first : first + size] for first in range(0, len(others), size)]
+        trained: dict[int, Outcome] = {}
+        for members in passes:
             checkpoint = None if folder is None else file(members, folder)
-            outcomes += train_network(
+            ends = train_network(
                 members, data, train_config, checkpoint=checkpoint, progress=progress
             )
+            trained |= {id(task): end for task, end in zip(members, ends, strict=True)}
+        outcomes = [trained[id(task)] for task in tasks]
     each = len(tasks) // len(seeds)
     finished: list[Fitted] = []
     failures: list[str] = []

@@ -24,7 +24,7 @@ import torch
 
 import crosstrait
 from crosstrait import errors
-from crosstrait.errors import CrosstraitError, TrainingError, not_written
+from crosstrait.errors import CrosstraitError, LostError, not_written
 from crosstrait.models.base import ModelConfig
 from crosstrait.training.checkpoint import CheckpointFile, State, under
 from crosstrait.training.config import TrainConfig
@@ -80,7 +80,7 @@ def train_together(
 
     Raises
     ------
-    TrainingError
+    LostError
         If a process ended before its time, or the data could not be copied for them to TMPDIR; the
         last checkpoints stay.
     """
@@ -91,7 +91,7 @@ def train_together(
             try:
                 _write_job(folder, waiting, config, train_config, prepared, device_type)
             except OSError as error:  # which may stop this training alone
-                raise TrainingError(
+                raise LostError(
                     f"the data for {train_config.devices} devices could not be written to "
                     f"{folder}: {not_written(error)}; TMPDIR names another folder"
                 ) from None
@@ -178,7 +178,7 @@ def _follow(
     ------
     CrosstraitError
         What one of them raised.
-    TrainingError
+    LostError
         If one ended otherwise.
     """
     n_told = 0
@@ -213,7 +213,7 @@ def _reason(processes: Sequence[subprocess.Popen[bytes]], folder: Path) -> Cross
         why = f"was killed by {signal.Signals(-code).name}; is there enough memory?"
     else:
         why = f"ended with exit code {code}: {log.splitlines()[-1] if log else 'it said nothing'}"
-    error = TrainingError(f"process {rank} of those that train together {why}")
+    error = LostError(f"process {rank} of those that train together {why}")
     error.add_note(log)
     return error
 
@@ -241,7 +241,7 @@ def _outcome(joint: JointTask, config: TrainConfig, prepared: Prepared) -> Outco
     """Read what a training that has ended left."""
     state = joint.checkpoint.load()
     if state is None or not _ended(state, config):
-        raise TrainingError(
+        raise LostError(
             f"the checkpoint {joint.checkpoint.path} of a training on {config.devices} devices is "
             f"not that of its end; something else writes to {joint.checkpoint.folder}"
         )

@@ -159,7 +159,8 @@ def missing_of(task: Task, *, at: Workplace) -> Task | None:
     """Return what is left to do of a task whose locks are held."""
     if isinstance(task, Search):
         trials = read_trials(search_folder(task, at=at))
-        return None if task.ended(trials) and best_of(trials) else task
+        best = best_of(task.within_budget(trials))
+        return None if task.ended(trials) and best else task
     at.cache.recover(task)
     runs = tuple(run for run in task.runs if at.cache.find(run) is None)
     if not runs:
