@@ -8,6 +8,7 @@ from crosstrait.evaluation.metrics import pearson_r, r2, rmse
 from crosstrait.evaluation.published import published_means, published_r2
 from crosstrait.evaluation.scores import Scores, score
 from crosstrait.evaluation.trait_correlation import trait_correlations
+from crosstrait.evaluation.within import r_within
 
 __all__ = [
     "Scores",
@@ -21,6 +22,7 @@ __all__ = [
     "published_means",
     "published_r2",
     "r2",
+    "r_within",
     "read_cells",
     "rmse",
     "score",

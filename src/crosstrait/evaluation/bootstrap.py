@@ -1,9 +1,9 @@
 """Scores of resampled test samples, from sums that are linear in the resampling counts.
 
-Whole samples are drawn, the same for all models and traits: cells of one sample stay together
-and differences between models are paired. A resample is a vector of counts w, and every metric is
-a function of sums over cells of w, w y, w y^2, w p, w p^2 and w (y - p)^2, which one matrix
-product gives for all traits and many resamples.
+Whole samples are drawn, or whole groups of samples, the same for all models and traits: cells of
+one sample stay together and differences between models are paired. A resample is a vector of
+counts w, and every metric is a function of sums over cells of w, w y, w y^2, w p, w p^2 and
+w (y - p)^2, which one matrix product gives for all traits and many resamples.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crosstrait.evaluation.ceiling import ceiling_from_sums
+from crosstrait.evaluation.groups import GroupedRows
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -26,6 +27,8 @@ _CHUNK_COUNTS = 1 << 22
 
 def resample_counts(n_samples: int, *, resamples: int, seed: int) -> Iterator[FloatArray]:
     """Yield (b, n_samples) counts of how often each sample is drawn, ``resamples`` rows in all.
+
+    Groups of samples are drawn like samples.
 
     The rows do not depend on how they are chunked.
     """
@@ -72,6 +75,9 @@ class ObservedSums:
         ``centre``.
     centre, scale
         (T,) mean and SD of the block's observed values, which keep the sums well conditioned.
+    groups
+        The rows' groups if whole groups are drawn, and counts are theirs; None: counts are those
+        of the n rows.
     """
 
     n: FloatArray
@@ -79,17 +85,27 @@ class ObservedSums:
     yy: FloatArray
     centre: FloatArray
     scale: FloatArray
+    groups: GroupedRows | None = None
 
     @classmethod
-    def over(cls, counts: FloatArray, observed: FloatArray) -> ObservedSums:
-        """Sum (n, T) ``observed`` under (b, n) ``counts``."""
+    def over(
+        cls, counts: FloatArray, observed: FloatArray, *, groups: GroupedRows | None = None
+    ) -> ObservedSums:
+        """Sum (n, T) ``observed`` under (b, n) ``counts``, or (b, G) counts of ``groups``."""
         measured = ~np.isnan(observed)
         n = np.maximum(measured.sum(axis=0), 1)
         centre = np.sum(observed, axis=0, where=measured) / n
         variance = np.sum((observed - centre) ** 2, axis=0, where=measured) / n
         scale = np.where(variance > 0, np.sqrt(variance), 1.0)
         y = np.where(measured, (observed - centre) / scale, 0.0)
-        return cls(counts @ measured.astype(np.float64), counts @ y, counts @ y**2, centre, scale)
+        return cls(
+            _drawn(counts, measured.astype(np.float64), groups),
+            _drawn(counts, y, groups),
+            _drawn(counts, y**2, groups),
+            centre,
+            scale,
+            groups,
+        )
 
     @property
     def ss_tot(self) -> FloatArray:
@@ -101,11 +117,11 @@ class ObservedSums:
     def ceiling(self, counts: FloatArray, standard_error: FloatArray) -> FloatArray:
         """(b, T) noise ceilings; ``standard_error`` is (n, T), NaN where there is none."""
         known = ~np.isnan(standard_error)
-        noise = counts @ np.where(known, (standard_error / self.scale) ** 2, 0.0)
+        noise = self._drawn(counts, np.where(known, (standard_error / self.scale) ** 2, 0.0))
         with np.errstate(invalid="ignore", divide="ignore"):
             variance = np.nan_to_num(self.ss_tot / self.n)
         return ceiling_from_sums(
-            noise, n_noise=counts @ known.astype(np.float64), variance=variance
+            noise, n_noise=self._drawn(counts, known.astype(np.float64)), variance=variance
         )
 
     def scores(
@@ -115,7 +131,7 @@ class ObservedSums:
         measured = ~np.isnan(observed)
         p = np.where(measured, (predicted - self.centre) / self.scale, 0.0)
         residual = np.where(measured, (predicted - observed) / self.scale, 0.0)
-        p_sum, pp, ee = counts @ p, counts @ p**2, counts @ residual**2
+        p_sum, pp, ee = (self._drawn(counts, values) for values in (p, p**2, residual**2))
         ss_tot = self.ss_tot
         with np.errstate(invalid="ignore", divide="ignore"):
             p_spread = pp - p_sum**2 / self.n
@@ -128,3 +144,12 @@ class ObservedSums:
                 "pearson_r": np.where(constant, 0.0, np.clip(r, -1, 1)),
                 "rmse": np.sqrt(np.where(self.n > 0, ee / self.n, np.nan)) * self.scale,
             }
+
+    def _drawn(self, counts: FloatArray, values: FloatArray) -> FloatArray:
+        return _drawn(counts, values, self.groups)
+
+
+def _drawn(counts: FloatArray, values: FloatArray, groups: GroupedRows | None) -> FloatArray:
+    """Return (b, T) sums of (n, T) ``values`` over what ``counts`` drew."""
+    total: FloatArray = counts @ (values if groups is None else groups.total(values))
+    return total

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from crosstrait.evaluation.bootstrap import interval
 from crosstrait.evaluation.leaderboard import MEAN, ranked
-from crosstrait.evaluation.metrics import LOWER_IS_BETTER, METRICS
-from crosstrait.evaluation.scores import Scores, nan_mean
+from crosstrait.evaluation.metrics import LOWER_IS_BETTER
+from crosstrait.evaluation.scores import CEILING_METRIC, Scores, nan_mean
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -51,15 +51,17 @@ def compare(scores: Scores, *, confidence: float = 0.95) -> pd.DataFrame:
     pandas.DataFrame
         Columns `COMPARISON_COLUMNS`, a row a pair, trait (and "mean") and metric; ``model`` stands
         above ``other`` on the leaderboard. ``difference`` is model minus other, so above zero
-        means better for R2 and r, worse for RMSE; its interval resamples the test samples, the
-        same for both. ``share_better`` is the share of resamples in which ``model`` is better.
-        ``n_traits`` counts the traits that both predict. Models with missing runs are left out.
+        means better for R2 and r, worse for RMSE; its interval resamples the test samples, or the
+        test groups of scores that have them, the same for both. ``share_better`` is the share of
+        resamples in which ``model`` is better. ``n_traits`` counts the traits that both predict.
+        Models with missing runs are left out.
     """
     models = [model for model in ranked(scores) if scores.is_complete(model)]
     rows = [
         row
         for model, other in combinations(models, 2)
-        for metric in METRICS
+        for metric in scores.metrics
+        if metric != CEILING_METRIC
         for row in _pair_rows(scores, model, other, metric, confidence)
     ]
     return pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
@@ -93,7 +95,8 @@ def _pair_rows(
     scores: Scores, model: str, other: str, metric: str, confidence: float
 ) -> Iterator[ComparisonRow]:
     a, b = scores.models.index(model), scores.models.index(other)
-    shared = np.flatnonzero(scores.covers[a] & scores.covers[b])
+    cells = scores.cells_of(metric)
+    shared = np.flatnonzero(scores.covers[a] & scores.covers[b] & (cells > 0))
     if not shared.size:
         return
     measured = _unit_mean(scores, model, metric) - _unit_mean(scores, other, metric)
@@ -101,7 +104,7 @@ def _pair_rows(
     names = [MEAN, *(scores.traits[j] for j in shared)]
     differences = _mean_first(measured[None, shared])[0]
     draws = _mean_first(resampled[:, shared])
-    n_cells = [int(scores.n_cells[shared].sum()), *scores.n_cells[shared].tolist()]
+    n_cells = [int(cells[shared].sum()), *cells[shared].tolist()]
     low, high = interval(draws, confidence=confidence)
     better = draws < 0 if metric in LOWER_IS_BETTER else draws > 0
     share = nan_mean(np.where(np.isnan(draws), np.nan, better), axis=0)

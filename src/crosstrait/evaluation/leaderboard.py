@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from crosstrait.errors import DataError
 from crosstrait.evaluation.bootstrap import interval
-from crosstrait.evaluation.scores import CEILING_METRIC, Scores, nan_mean
+from crosstrait.evaluation.metrics import METRICS
+from crosstrait.evaluation.scores import Scores, nan_mean
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -57,9 +58,10 @@ def leaderboard(
         Columns `LEADERBOARD_COLUMNS`. ``mean`` and ``sd`` (n - 1) are over units: replicates, or
         replicates times folds where folds are not scored together; a row with ``trait`` "mean"
         averages over traits within each unit first. The interval is the percentile interval of
-        ``mean`` under resampling of the test samples: what other test samples would give, not
-        what other seeds would, which is ``sd``. ``n_replicates`` counts units, ``n_cells`` the
-        cells one replicate is scored on, ``train_seconds`` is the mean over runs.
+        ``mean`` under resampling of the test samples, or of whole test groups if the scores have
+        groups: what other test samples or groups would give, not what other seeds would, which is
+        ``sd``. ``n_replicates`` counts units, ``n_cells`` the cells one replicate is scored on,
+        ``train_seconds`` is the mean over runs.
 
         A model with missing runs keeps its rows, without numbers: an average over the runs that
         happened to end would flatter it. A model of some of the traits has no "mean" rows, which
@@ -127,15 +129,11 @@ def _model_rows(
     for column in (*columns, *np.flatnonzero(scores.covers[m])):
         is_mean = column == mean_column
         for metric in scores.metrics:
-            n_cells = scores.n_cells
-            if metric == CEILING_METRIC:
-                assert scores.ceiling is not None
-                known = ~np.isnan(scores.ceiling)
-                if not (known.any() if is_mean else known[column]):
-                    continue
-                n_cells = n_cells * known
-            name = MEAN if is_mean else scores.traits[column]
+            n_cells = scores.cells_of(metric)
             cells = int(n_cells.sum() if is_mean else n_cells[column])
+            if metric not in METRICS and cells == 0:
+                continue
+            name = MEAN if is_mean else scores.traits[column]
             values = unit_scores(scores, model, metric)[:, column]
             values = values[~np.isnan(values)] if complete else values[:0]
             low, high = interval(scores.resampled[metric][:, m, column], confidence=confidence)

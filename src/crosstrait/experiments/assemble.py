@@ -13,8 +13,9 @@ from crosstrait.evaluation.calibration import calibration
 from crosstrait.evaluation.ceiling import noise_table, standard_errors
 from crosstrait.evaluation.cells import gather_cells, write_cells
 from crosstrait.evaluation.comparison import compare
+from crosstrait.evaluation.groups import tested_groups
 from crosstrait.evaluation.leaderboard import leaderboard
-from crosstrait.evaluation.scores import score
+from crosstrait.evaluation.scores import Scores, score
 from crosstrait.evaluation.single_vs_multi import single_vs_multi
 from crosstrait.experiments.audit import audit
 from crosstrait.experiments.file import Experiment
@@ -73,6 +74,7 @@ def assemble(
         pooled=at.splits[0].pooled,
         expected=[run.place for run in runs],
         trait_se=standard_errors(at.panel),
+        groups=tested_groups(at.panel, splits=at.splits),
     )
     costs = pd.DataFrame(
         [(*run.place, train_seconds(finished[run.key])) for run in ended],
@@ -107,6 +109,7 @@ def assemble(
             "written": now(),
             "protocol": experiment.models[0].train.protocol,
             "panel": describe_panel(at.panel),
+            "resampled": describe_resampling(scores),
             "audit": [*audit(at.panel, at.splits, traits=_traits(runs)), *tuning],
             "splits": [describe_split(split, fold) for fold, split in enumerate(at.splits)],
             "runs": [
@@ -150,6 +153,13 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "n_measured": measured.sum(axis=0).tolist(),
         "n_complete_samples": int(measured.all(axis=1).sum()),
     }
+
+
+def describe_resampling(scores: Scores) -> dict[str, Any]:
+    """Return what a resample drew, samples or whole groups, and of how many."""
+    if scores.n_groups is None:
+        return {"unit": "sample", "n": scores.n_samples}
+    return {"unit": "group", "n": scores.n_groups}
 
 
 def describe_split(split: Split, fold: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from crosstrait.evaluation.comparison import ComparisonRow, difference_rows
 from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow, leaderboard_rows
+from crosstrait.evaluation.within import WITHIN_METRIC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Standing:
     ----------
     rank
         From 1; None for a model that cannot be ranked, ``note`` says why.
-    r2, sd, ci_low, ci_high, pearson_r, rmse, ceiling_share
+    r2, sd, ci_low, ci_high, pearson_r, r_within, rmse, ceiling_share
         Means over all traits; NaN where there is none.
     to_best
         Its paired R2 difference to the best model, on the traits that both predict; None for
@@ -35,6 +36,7 @@ class Standing:
     ci_low: float
     ci_high: float
     pearson_r: float
+    r_within: float
     rmse: float
     ceiling_share: float
     train_seconds: float
@@ -73,6 +75,7 @@ def standings(leaderboard: pd.DataFrame, *, comparison: pd.DataFrame) -> list[St
                 ci_low=mean.ci_low if mean else math.nan,
                 ci_high=mean.ci_high if mean else math.nan,
                 pearson_r=_mean_of(by_metric, "pearson_r", model),
+                r_within=_mean_of(by_metric, WITHIN_METRIC, model),
                 rmse=_mean_of(by_metric, "rmse", model),
                 ceiling_share=_mean_of(by_metric, "r2_of_ceiling", model),
                 train_seconds=mine[0].train_seconds,
