@@ -56,6 +56,7 @@ def import_(
     *,
     out: Path,
     traits: Path | None = None,
+    groups: Path | None = None,
     format: str | None = None,
     ploidy: int = 1,
 ) -> None:
@@ -69,6 +70,9 @@ def import_(
         The panel to write, such as cross.zarr.
     traits
         The table of traits, where it is not beside the genotypes.
+    groups
+        A table of families or groups, for splits by group: two columns, the sample's id and its
+        group, below a line that names them.
     format
         The format of the files; found out where not given.
     ploidy
@@ -76,7 +80,9 @@ def import_(
     """
     from crosstrait.panel.sources import import_source
 
-    panel = import_source(source, traits=traits, format=format, ploidy=ploidy, out=out)
+    panel = import_source(
+        source, traits=traits, groups=groups, format=format, ploidy=ploidy, out=out
+    )
     say(f"{out}: {panel_size(panel)}")
 
 

@@ -30,6 +30,11 @@ Kind = Literal["locus", "trait"]
 _NEWLINE = ord("\n")
 
 
+def is_missing(text: str) -> bool:
+    """Tell whether ``text`` stands for a missing value."""
+    return text.strip() in MISSING or text.strip().lower() == "nan"
+
+
 @dataclass(frozen=True)
 class Header:
     """The first line of a table: the delimiter and the names of the K columns of numbers."""

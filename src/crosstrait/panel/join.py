@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from crosstrait.errors import DataError, listed
 from crosstrait.genotypes.ids import explain_mismatch, likely_cause
 from crosstrait.genotypes.table import Genotypes
+from crosstrait.panel.groups import Groups
 from crosstrait.panel.schema import Panel, from_arrays
 from crosstrait.panel.traits import Traits
 
@@ -22,7 +23,7 @@ class PartialOverlapWarning(UserWarning):
     """Some samples have genotypes but no row of traits, or the other way round."""
 
 
-def join(genotypes: Genotypes, traits: Traits) -> Panel:
+def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> Panel:
     """Make a panel of the samples that are in both, in the order of the genotypes.
 
     A sample that has a row of traits in which all are missing is kept: it costs nothing, and its
@@ -33,8 +34,8 @@ def join(genotypes: Genotypes, traits: Traits) -> Panel:
     Raises
     ------
     DataError
-        If no id is in both, with ids of both sides and the likely cause, or if the panel breaks
-        a rule.
+        If no id is in both, with ids of both sides and the likely cause, if one of these samples
+        is not in ``groups``, or if the panel breaks a rule.
 
     Warns
     -----
@@ -64,6 +65,8 @@ def join(genotypes: Genotypes, traits: Traits) -> Panel:
         optional["trait_se"] = traits.standard_error[rows]
     if traits.sample_split is not None:
         optional["sample_split"] = traits.sample_split[rows]
+    if groups is not None:
+        optional["sample_group"] = groups.for_samples(genotypes.sample_id[kept])
     try:
         return from_arrays(
             _keep_rows(genotypes.dosage, kept),

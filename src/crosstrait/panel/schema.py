@@ -38,6 +38,16 @@ VARIABLES: dict[str, tuple[tuple[str, ...], bool]] = {
     "sample_split": (("samples",), False),
 }
 
+_NAMES = (
+    "variant_id",
+    "variant_contig",
+    "sample_id",
+    "trait_name",
+    "sample_group",
+    "sample_split",
+)
+_NO_TEXT = ("None", "nan", "NaT", "<NA>")
+
 _CHUNK_CELLS = 1 << 24
 
 
@@ -97,7 +107,8 @@ def from_arrays(
     trait_se
         (N, T) standard errors of ``trait_value``, in the same units.
     sample_group
-        (N,) family or group of each sample, which ``split.group`` keeps together.
+        (N,) family or group of each sample, which ``split.group`` keeps together; None and NaN
+        are no group, which that scheme refuses.
     sample_split
         (N,) ``train``, ``validation`` or ``test`` where the source brings its own split.
     source
@@ -208,6 +219,25 @@ def seal(panel: Panel) -> Panel:
     return panel
 
 
+def resealed(panel: Panel) -> Panel:
+    """Return ``panel`` sealed anew, for one that was changed after it was made.
+
+    Names and groups that came as Python objects, as pandas gives them, become strings.
+
+    Raises
+    ------
+    DataError
+        At the first rule of a panel that is broken.
+    """
+    check_panel(panel)
+    texts = {
+        name: (panel[name].dims, _as_text(panel[name].values))
+        for name in _NAMES
+        if name in panel and panel[name].ndim == 1 and panel[name].dtype.kind != "U"
+    }
+    return seal(panel.assign(texts))
+
+
 def validate(panel: Panel) -> None:
     """Check every rule of a panel.
 
@@ -283,10 +313,18 @@ def _canonical(values: NDArray[Any]) -> bytes:
 def _strings(given: Any, length: int, name: str, *, made_up: str) -> StringArray:
     if given is None:
         return np.asarray([made_up.format(i) for i in range(length)], dtype=np.str_)
-    values = np.asarray([str(value) for value in given], dtype=np.str_)
+    values = _as_text(given)
     if values.shape != (length,):
         raise DataError(f"{name} has {len(values)} entries for {length} rows of the panel")
     return values
+
+
+def _as_text(given: Any) -> StringArray:
+    """Return strings; what pandas has for a missing one (None, NaN, NA) becomes empty."""
+    return np.asarray(
+        [str(v) if isinstance(v, str) or str(v) not in _NO_TEXT else "" for v in given],
+        dtype=np.str_,
+    )
 
 
 def _positions(given: ArrayLike | None, n_loci: int) -> NDArray[np.int64]:

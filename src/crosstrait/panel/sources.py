@@ -9,9 +9,10 @@ from crosstrait.errors import DataError, SettingsError, nearest, unknown
 from crosstrait.genotypes.formats import detect, read
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.genotypes.text import missing_path
+from crosstrait.panel.groups import read_groups
 from crosstrait.panel.join import join
-from crosstrait.panel.schema import Panel, genotypes_of
-from crosstrait.panel.storage import check_target, is_saved_panel, open_panel, save_panel
+from crosstrait.panel.schema import Panel, genotypes_of, seal
+from crosstrait.panel.storage import check_target, is_saved_panel, open_panel, write_sealed
 from crosstrait.panel.traits import (
     Traits,
     read_barcoded_cross,
@@ -21,7 +22,7 @@ from crosstrait.panel.traits import (
 )
 
 
-def load_panel(source: str | Path) -> Panel:
+def load_panel(source: str | Path, *, groups: str | Path | None = None) -> Panel:
     """Load a panel.
 
     Parameters
@@ -30,6 +31,8 @@ def load_panel(source: str | Path) -> Panel:
         The name of a public data set, which is fetched if need be; a panel that ``crosstrait
         import`` saved; or a file or folder that `import_source` reads. A name means the data
         set, ``./name`` a folder.
+    groups
+        The table of families or groups, as in `import_source`; it replaces those of a saved panel.
 
     Returns
     -------
@@ -42,7 +45,13 @@ def load_panel(source: str | Path) -> Panel:
         If there is nothing of that name, with the nearest, or if what is there breaks a rule.
     """
     path = _locate(source)
-    return open_panel(path) if is_saved_panel(path) else import_source(path)
+    if not is_saved_panel(path):
+        return import_source(path, groups=groups)
+    panel = open_panel(path)
+    if groups is None:
+        return panel
+    label = read_groups(Path(groups)).for_samples(panel["sample_id"].values)
+    return seal(panel.assign(sample_group=("samples", label)))
 
 
 def load_genotypes(source: str | Path, *, format: str | None = None, ploidy: int = 1) -> Genotypes:
@@ -65,6 +74,7 @@ def import_source(
     source: str | Path,
     *,
     traits: str | Path | None = None,
+    groups: str | Path | None = None,
     format: str | None = None,
     ploidy: int = 1,
     out: str | Path | None = None,
@@ -87,6 +97,10 @@ def import_source(
     traits
         The table of traits (samples in rows, the id first), where it is not the file that the
         format expects beside the genotypes.
+    groups
+        The table of families or groups (two columns, the sample's id and its group, below a line
+        that names them), which ``split.group`` keeps together. Each sample of the panel needs a
+        group; other rows are not looked at.
     format
         The name of the format; found out from the names of the files where not given.
     ploidy
@@ -116,11 +130,12 @@ def import_source(
     if out is not None:
         check_target(Path(out))
     name, part = detect(Path(source), format=format)
-    # Traits first: they are small, and what is wrong with them shows before the long reading.
+    # Small tables first, so that what is wrong with them shows before the long reading.
     table = read_table(Path(traits)) if traits is not None else _TRAITS[name](part)
-    panel = join(read(part, format=name, ploidy=ploidy), table)
+    families = None if groups is None else read_groups(Path(groups))
+    panel = join(read(part, format=name, ploidy=ploidy), table, families)
     if out is not None:
-        save_panel(panel, out)
+        write_sealed(panel, out)
     return panel
 
 

@@ -17,7 +17,7 @@ import zarr
 from numpy.typing import NDArray
 
 from crosstrait.errors import CrosstraitError, DataError, StorageError
-from crosstrait.panel.schema import SCHEMA_VERSION, VARIABLES, Panel, seal
+from crosstrait.panel.schema import SCHEMA_VERSION, VARIABLES, Panel, resealed, seal
 
 _CHUNK_CELLS = 1 << 22
 
@@ -47,14 +47,24 @@ def check_target(path: Path) -> None:
 def save_panel(panel: Panel, path: str | Path) -> None:
     """Write a panel to a folder that does not exist yet.
 
-    It is built beside under another name and renamed into place whole, so that a folder called
-    ``path`` is never half written.
+    It is checked once more and its digest made anew, so that one that was changed since it was
+    made, as by ``panel.assign(sample_group=("samples", families))``, opens again. It is built
+    beside under another name and renamed into place whole, so that a folder called ``path`` is
+    never half written.
 
     Raises
     ------
+    DataError
+        If a change to the panel broke one of its rules.
     StorageError
         If ``path`` exists or cannot be written, for want of space or of rights.
     """
+    check_target(Path(path))
+    write_sealed(resealed(panel), path)
+
+
+def write_sealed(panel: Panel, path: str | Path) -> None:
+    """Write a panel that is as `seal` left it, as `save_panel` does."""
     target = Path(path)
     check_target(target)
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")

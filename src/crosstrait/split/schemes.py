@@ -116,13 +116,16 @@ def group(panel: Panel, *, folds: int = 5, validation: float = 0.1, seed: int = 
     if "sample_group" not in panel:
         raise DataError(
             f"a split by group needs the panel's sample_group, which {panel.attrs['source']} "
-            f"does not have; give from_arrays sample_group, or use scheme 'kfold'"
+            f"does not have; name each sample's family with crosstrait import --groups "
+            f"families.csv, in Python with load_panel(..., groups=...) or from_arrays(..., "
+            f"sample_group=...)"
         )
     labels = panel["sample_group"].values
     if (labels == "").any():
         nameless = panel["sample_id"].values[labels == ""]
         raise DataError(
-            f"{len(nameless)} samples have no group: {listed(nameless)}; name their group"
+            f"{len(nameless)} samples have no group: {listed(nameless)}; name their group "
+            f"(crosstrait import --groups)"
         )
     names, member, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     _check_folds(folds, len(names), "groups")

@@ -62,8 +62,8 @@ def genotype_advice(genotypes: GenotypeSummary) -> Iterator[str]:
         shown = listed((" = ".join(group[:5]) for group in groups), most=5)
         yield (
             f"{n_samples:,} samples have the genotype of another: {shown}; a model "
-            f"that saw one knows the other, so keep them on one side of the split (scheme group) "
-            f"or remove all but one"
+            f"that saw one knows the other, so keep them on one side of the split (scheme group, "
+            f"with their groups from crosstrait import --groups) or remove all but one"
         )
 
 
@@ -87,8 +87,8 @@ def duplicate_advice(
         )
         yield (
             f"{n_samples:,} samples have nearly the genotype of another: {shown}; clones, "
-            f"replicates or a swapped tube: keep them on one side of the split (scheme group) or "
-            f"remove all but one"
+            f"replicates or a swapped tube: keep them on one side of the split (scheme group, with "
+            f"their groups from crosstrait import --groups) or remove all but one"
         )
 
 
@@ -99,7 +99,7 @@ def structure_advice(structure: StructureSummary) -> Iterator[str]:
         yield (
             f"the first principal component of the genotypes has {first:.0%} of their variance: "
             f"the samples may be families or populations, and a random split then flatters every "
-            f"model; name the groups and split by them (scheme group)"
+            f"model; name the groups (crosstrait import --groups) and split by them (scheme group)"
         )
 
 
