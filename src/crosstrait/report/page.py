@@ -15,12 +15,19 @@ from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
 from crosstrait.experiments.storage import write_text
 from crosstrait.report import numbers
 from crosstrait.report.belief import reasons, unfinished
-from crosstrait.report.calibration import Coverage, coverages, noise_lines
+from crosstrait.report.calibration import (
+    PERHAPS_ABOVE,
+    SURELY_ABOVE,
+    Coverage,
+    coverages,
+    noise_lines,
+)
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.gallery import ENTRIES, Selection
 from crosstrait.report.html import render_template
 from crosstrait.report.leads import bargain_text, scopes_text, wins_text
 from crosstrait.report.reference import beside_published
+from crosstrait.report.resampling import WITHIN, resampling
 from crosstrait.report.scopes import gains
 from crosstrait.report.settings_list import settings_parts
 from crosstrait.report.standings import Standing, standings
@@ -85,8 +92,14 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "colours": {model: THEMED.get(colour, colour) for model, colour in colours.items()},
         "units": shown.units,
         "with_sd": any(math.isfinite(line.sd) for line in lines),
+        "with_within": any(math.isfinite(line.r_within) for line in lines),
+        "within": WITHIN,
+        "resampling": resampling(experiment),
         "with_ceiling": any(math.isfinite(line.ceiling_share) for line in lines),
-        "above_ceiling": _above_ceiling(leaderboard),
+        "above_ceiling": {
+            PERHAPS_ABOVE: _above_ceiling(leaderboard, sure=False),
+            SURELY_ABOVE: _above_ceiling(leaderboard, sure=True),
+        },
         "by_trait": _by_trait(rows, shown.traits, [line.model for line in lines]),
         "published": beside_published(leaderboard),
         "figures": figures,
@@ -134,8 +147,9 @@ def _axis(lines: list[Standing]) -> tuple[float, float] | None:
     return low - margin, high + margin
 
 
-def _above_ceiling(leaderboard: pd.DataFrame) -> list[str]:
+def _above_ceiling(leaderboard: pd.DataFrame, *, sure: bool) -> list[str]:
     rows = above_ceiling(leaderboard)
+    rows = rows[rows["sure"] == sure]
     if leaderboard["trait"].nunique() == 2:  # one trait and the mean, which is the same
         rows = rows[rows["trait"] != MEAN]
     return [

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from crosstrait.evaluation.ceiling import above_ceiling
 from crosstrait.report.answer import find_answer
+from crosstrait.report.calibration import PERHAPS_ABOVE, SURELY_ABOVE
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.numbers import (
     ABSENT,
@@ -26,10 +27,11 @@ from crosstrait.report.numbers import (
     significant,
     spread,
 )
+from crosstrait.report.resampling import WITHIN, resampling
 from crosstrait.report.standings import Standing, standings
 
 # Columns that a narrow terminal goes without, the first one first.
-_SPARED = ("RMSE", "r", "of ceiling", "95\u00a0% interval", "training")
+_SPARED = ("RMSE", "r", "of ceiling", "r within groups", "95\u00a0% interval", "training")
 _WIDE = 1000
 
 
@@ -50,6 +52,8 @@ def leaderboard_table(folder: Path) -> Group:
     leaderboard, comparison = content.leaderboard, content.comparison
     rows = standings(leaderboard, comparison=comparison)
     with_ceiling = any(math.isfinite(row.ceiling_share) for row in rows)
+    with_within = any(math.isfinite(row.r_within) for row in rows)
+    drawn = resampling(content.experiment)
     n_traits = max(row.n_traits for row in rows)
     title = "R² of the test cells" if n_traits == 1 else f"Mean over {n_traits} traits"
     if content.experiment.get("protocol") == "complete-cases":
@@ -59,6 +63,7 @@ def leaderboard_table(folder: Path) -> Group:
         "R²": [_r2(row) for row in rows],
         "95\u00a0% interval": [Text(interval_text(row.ci_low, row.ci_high)) for row in rows],
         "r": [Text(fixed(row.pearson_r)) for row in rows],
+        "r within groups": [Text(fixed(row.r_within)) for row in rows],
         "RMSE": [Text(significant(row.rmse)) for row in rows],
         "of ceiling": [
             Text(share(row.ceiling_share), style="yellow" if row.ceiling_share > 1 else "")
@@ -69,26 +74,32 @@ def leaderboard_table(folder: Path) -> Group:
     }
     if not with_ceiling:
         del columns["of ceiling"]
+    if not with_within:
+        del columns["r within groups"]
     table = _Leaderboard(title=title, columns=columns)
     notes = [Text(f"{row.model}: {row.note}", style="yellow") for row in rows if row.note]
     above = above_ceiling(leaderboard)
-    surely = sorted(set(above.loc[above["ci_low"] > 1, "model"]))
+    surely = sorted(set(above.loc[above["sure"], "model"]))
     maybe = sorted(set(above["model"]) - set(surely))
     if surely:
         notes.append(
             Text(
-                f"{', '.join(surely)} above the noise ceiling: the standard errors overstate the "
-                f"noise, or something leaked",
+                f"{', '.join(surely)} above the noise ceiling: {SURELY_ABOVE}",
                 style="yellow",
             )
         )
     if maybe:
         notes.append(
-            Text(
-                f"{', '.join(maybe)} above the noise ceiling of a trait, but within what the "
-                f"sampling of the test cells explains"
-            )
+            Text(f"{', '.join(maybe)} above the noise ceiling of a trait, but {PERHAPS_ABOVE}")
         )
+    scored = any(math.isfinite(row.ci_low) for row in rows)
+    if drawn.n_groups is not None and scored:
+        text = f"Intervals and differences resample {drawn.drawn}, the same for every model."
+        notes.append(Text(text))
+    if drawn.caution and scored:
+        notes.append(Text(drawn.caution, style="yellow"))
+    if with_within:
+        notes.append(Text(WITHIN))
     answer = find_answer(leaderboard, comparison=comparison)
     return Group(table, *notes, Text(answer.sentence, style="bold"))
 
