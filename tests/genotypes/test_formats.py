@@ -24,12 +24,16 @@ def everything(folder: Path) -> dict[str, Path]:
     (folder / "letters" / "SNP_list.txt").write_text("SNP\tx\n")
     np.save(folder / "split_folder" / "geno_train.npy", np.zeros((2, 2)))
     write_raw_cross(folder / "barcoded_cross", np.full((4, 3), 0.5))
+    (folder / "plink_raw" / "genotypes.raw").write_text(
+        "FID IID PAT MAT SEX PHENOTYPE l1_A\nf s 0 0 0 -9 2\n"
+    )
     write_tables(folder / "delimited")
     return {
         "byxrm": folder / "byxrm" / "BYxRM_GenoData.txt",
         "letters": folder / "letters" / "qtls_li_hq.csv",
         "split_folder": folder / "split_folder" / "geno_train.npy",
         "barcoded_cross": folder / "barcoded_cross" / "geno_data_1.txt",
+        "plink_raw": folder / "plink_raw" / "genotypes.raw",
         "delimited": folder / "delimited" / "genotypes.csv",
     }
 

@@ -180,6 +180,23 @@ CASES: dict[str, tuple[Build, list[str]]] = {
         plain(traits=swap(TRAITS, "12", "inf")),
         ["traits.csv, line 4, column 3", "'yield'", "inf"],
     ),
+    "genotypes coded -1, 0, 1": (
+        plain(genotypes="id,snp1,snp2\ns1,-1,0\ns2,1,0\n"),
+        [
+            "line 2, column 2",
+            "-1 is outside [0, 1]",
+            "Add 1 to each and give --ploidy 2",
+            "only if",
+        ],
+    ),
+    "genotypes coded -1, 1": (
+        plain(genotypes="id,snp1,snp2\ns1,-1,1\ns2,1,NA\n"),
+        ["-1 is outside [0, 1]", "coded -1 and 1? Write 0 for -1", "only if -1 stands for"],
+    ),
+    "genotypes as letters": (
+        plain(genotypes="id,snp1,snp2\ns1,A/A,A/G\ns2,A/G,NA\n"),
+        ["line 2, column 2", "'snp1'", "found 'A/A'", "as 0, 1, 2 for AA, AB, BB", "--ploidy 2"],
+    ),
     "text among dosages": (
         plain(genotypes=swap(GENOTYPES, "s3,1,1,0", "s3,1,AT,0")),
         ["genotypes.csv, line 4, column 3", "'snp2'", "expected a number, found 'AT'"],
@@ -239,10 +256,6 @@ CASES: dict[str, tuple[Build, list[str]]] = {
         ["genotypes.csv, line 6", "zero byte"],
     ),
     "a workbook": (raw("genotypes.csv", b"PK\x03\x04\x14\x00\x00"), ["Excel workbook"]),
-    "a locus with no genotype": (
-        plain(genotypes="id,snp1,snp2\ns1,0,NA\ns2,1,-\n"),
-        ["genotypes.csv, column 3", "'snp2'", "no sample has a genotype"],
-    ),
     "a sample with no genotype": (
         plain(genotypes="id,snp1,snp2\ns1,0,1\ns2,,\ns3,1,1\n"),
         ["genotypes.csv, line 3", "'s2'", "no genotype at any locus"],
@@ -411,6 +424,16 @@ def test_an_unusable_option_is_refused(
     with pytest.raises(SettingsError) as caught:
         import_source(write_tables(tmp_path), **options)  # type: ignore[arg-type]
     assert all(text in str(caught.value) for text in fragments)
+
+
+def test_diploid_genotypes_coded_around_the_heterozygote_get_a_recipe(tmp_path: Path) -> None:
+    folder = write_tables(tmp_path, genotypes="id,snp1,snp2\ns1,-1,0\ns2,1,0\n")
+    with pytest.raises(DataError, match=r"coded -1, 0, 1\? Add 1 to each, so that") as caught:
+        import_source(folder, ploidy=2)
+    assert "--ploidy" not in str(caught.value)
+    write_tables(tmp_path, genotypes="id,snp1,snp2\ns1,-1,0\ns2,2,0\n")  # no such coding
+    with pytest.raises(DataError, match=r"-1 is outside \[0, 2\]; write missing values as NA$"):
+        import_source(folder, ploidy=2)
 
 
 def test_another_ploidy_is_refused_for_a_haploid_cross(tmp_path: Path) -> None:

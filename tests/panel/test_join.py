@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from crosstrait.errors import DataError
 from crosstrait.genotypes.loci import unplaced
 from crosstrait.genotypes.table import Genotypes
-from crosstrait.panel.join import PartialOverlapWarning, join
+from crosstrait.panel.join import PartialOverlapWarning, UncalledLocusWarning, join
 from crosstrait.panel.traits import Traits
 
 
@@ -88,6 +89,36 @@ def test_a_partial_overlap_is_counted_on_both_sides() -> None:
 def test_a_partial_overlap_says_how_many_more_would_match() -> None:
     with pytest.warns(PartialOverlapWarning, match="ignoring case, 2 more would match"):
         join(genotypes(["s1", "s2", "s3", "s4"]), traits(["s3", "s4", "S1", "S2"]))
+
+
+@settings(deadline=None, max_examples=30)
+@given(empty=st.sets(st.integers(0, 5), max_size=5), lost=st.booleans())
+def test_a_locus_without_any_call_is_left_out_and_named(empty: set[int], lost: bool) -> None:
+    samples = ["s1", "s2", "s3", "s4"]
+    data = genotypes(samples, n_loci=6)
+    data.dosage[:] = np.arange(24).reshape(4, 6) / 24
+    whole = data.dosage.copy()
+    data.dosage[:, sorted(empty)] = np.nan
+    if lost:  # the only call is that of a sample without traits
+        data.dosage[1, sorted(empty)] = 1
+        samples.remove("s2")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        panel = join(data, traits(samples))
+    kept = [j for j in range(6) if j not in empty]
+    rows = [0, 2, 3] if lost else [0, 1, 2, 3]
+    assert panel["variant_id"].values.tolist() == [f"l{j}" for j in kept]
+    np.testing.assert_array_equal(panel["call_dosage"].values, whole[np.ix_(rows, kept)])
+    told = [str(w.message) for w in caught if w.category is UncalledLocusWarning]
+    names = ", ".join(f"l{j}" for j in sorted(empty))
+    assert told == (
+        [
+            f"geno.csv: {len(empty)} of 6 loci have no genotype in any of the {len(samples)} "
+            f"samples and were left out: {names}"
+        ]
+        if empty
+        else []
+    )
 
 
 def test_a_sample_without_any_trait_value_is_kept() -> None:

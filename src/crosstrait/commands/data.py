@@ -58,7 +58,7 @@ def import_(
     traits: Path | None = None,
     groups: Path | None = None,
     format: str | None = None,
-    ploidy: int = 1,
+    ploidy: int | None = None,
 ) -> None:
     """Read genotypes and traits of any supported format and save them as one panel.
 
@@ -76,7 +76,7 @@ def import_(
     format
         The format of the files; found out where not given.
     ploidy
-        Gene copies a sample carries, for plain tables.
+        Gene copies a sample carries, for plain tables; 1 where not given.
     """
     from crosstrait.panel.sources import import_source
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosstrait.errors import DataError, SettingsError, listed, unknown
-from crosstrait.genotypes import barcoded_cross, byxrm, delimited, letters, split_folder
+from crosstrait.genotypes import (
+    barcoded_cross,
+    byxrm,
+    delimited,
+    letters,
+    plink_raw,
+    split_folder,
+)
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.genotypes.text import missing_path
 
@@ -24,14 +31,14 @@ class Format:
         Reads what ``find`` returned, given the ploidy.
     looks_like
         The files that a folder in this format holds, for messages.
-    haploid
-        Whether the format is that of a haploid cross, so that no other ploidy fits.
+    ploidy
+        The only ploidy that the format has; None if its files do not tell.
     """
 
     find: Callable[[Path], Path | None]
     read: Callable[[Path, int], Genotypes]
     looks_like: str
-    haploid: bool = True
+    ploidy: int | None = 1
 
 
 FORMATS: dict[str, Format] = {
@@ -45,11 +52,14 @@ FORMATS: dict[str, Format] = {
     ),
     "byxrm": Format(byxrm.find, lambda path, _: byxrm.read(path), "BYxRM_GenoData.txt.gz"),
     "letters": Format(letters.find, lambda path, _: letters.read(path), "qtls_li_hq.csv.gz"),
+    "plink_raw": Format(
+        plink_raw.find, lambda path, _: plink_raw.read(path), "genotypes.raw", ploidy=2
+    ),
     "delimited": Format(
         delimited.find,
         lambda path, ploidy: delimited.read(path, ploidy=ploidy),
         "genotypes.csv",
-        haploid=False,
+        ploidy=None,
     ),
 }
 """Every format by its name; a plain table comes last, as any text file may be one."""
@@ -92,18 +102,19 @@ def detect(path: Path, *, format: str | None = None) -> tuple[str, Path]:
     return name, found[name]
 
 
-def read(path: str | Path, *, format: str | None = None, ploidy: int = 1) -> Genotypes:
+def read(path: str | Path, *, format: str | None = None, ploidy: int | None = None) -> Genotypes:
     """Read a file or folder of genotypes, without traits.
 
     Parameters
     ----------
     path
         A genotype file, or a folder that holds one, in one of the formats ``byxrm``, ``letters``,
-        ``barcoded_cross``, ``split_folder`` and ``delimited``.
+        ``barcoded_cross``, ``split_folder``, ``plink_raw`` and ``delimited``.
     format
         The name of the format; found out from the names of the files where not given.
     ploidy
-        Gene copies a sample carries, for plain tables; the other formats are haploid crosses.
+        Gene copies a sample carries, for plain tables, 1 where not given; ``plink_raw`` is
+        diploid, the other formats are haploid crosses.
 
     Returns
     -------
@@ -118,8 +129,10 @@ def read(path: str | Path, *, format: str | None = None, ploidy: int = 1) -> Gen
         If ``format`` is unknown or ``ploidy`` does not fit it.
     """
     name, part = detect(Path(path), format=format)
-    if ploidy < 1:
+    own = FORMATS[name].ploidy
+    if ploidy is not None and ploidy < 1:
         raise SettingsError(f"ploidy must be a whole number >= 1; got {ploidy}")
-    if FORMATS[name].haploid and ploidy != 1:
-        raise SettingsError(f"{path} is in format {name}, a haploid cross; ploidy {ploidy} is not")
-    return FORMATS[name].read(part, ploidy)
+    if own is not None and ploidy not in (None, own):
+        kind = "a haploid cross" if own == 1 else "diploids"
+        raise SettingsError(f"{path} is in format {name}, {kind}; ploidy {ploidy} is not")
+    return FORMATS[name].read(part, ploidy or own or 1)

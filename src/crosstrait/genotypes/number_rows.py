@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +29,7 @@ MISSING = ("", "NA", "-")
 Kind = Literal["locus", "trait"]
 
 _NEWLINE = ord("\n")
+_CALL = re.compile(r"[A-Za-z]([/|]?[A-Za-z])?|[0-9][/|][0-9]")
 
 
 def is_missing(text: str) -> bool:
@@ -37,10 +39,28 @@ def is_missing(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Header:
-    """The first line of a table: the delimiter and the names of the K columns of numbers."""
+    """The columns of a table.
+
+    Attributes
+    ----------
+    delimiter
+        What stands between them.
+    names
+        The K columns of numbers, which come last.
+    n_leading
+        How many columns stand before these.
+    id_column
+        Which of the leading columns, from 0, holds the id; the others are not looked at.
+    """
 
     delimiter: str
     names: list[str]
+    n_leading: int = 1
+    id_column: int = 0
+
+    def place(self, k: int, *, kind: Kind) -> str:
+        """Say where column of numbers ``k`` (from 0) stands."""
+        return f"column {k + self.n_leading + 1} ({kind} {self.names[k]!r})"
 
 
 def take_header(reader: TextReader) -> Header:
@@ -106,7 +126,7 @@ def append_rows(
             _check_called(rows, path=path)
         if ids is not None:
             for name, line in zip(rows.row_id, rows.line, strict=True):
-                ids.add(name, path=path, line=int(line))
+                ids.add(name, path=path, line=int(line), column=header.id_column + 1)
         if not expected:
             store.expect(reader.expected_lines / part, source=path)
             expected = True
@@ -114,21 +134,22 @@ def append_rows(
 
 
 def check_columns(store: RowStore, *, header: Header, kind: Kind, path: Path) -> None:
-    """Check that a table that was read whole has rows, and each of its columns a value.
+    """Check that a table that was read whole has rows, and each trait a value.
+
+    A locus without any genotype is no mistake: `join` leaves it out.
 
     Raises
     ------
     DataError
-        With the number and name of the first column that has none.
+        With the number and name of the first trait that has none.
     """
     if store.height == 0:
         raise DataError(f"{path} has a header but no rows")
     empty = np.flatnonzero(~store.column_has_value)
-    if empty.size:
+    if empty.size and kind == "trait":
         k = int(empty[0])
-        what = "no sample has a genotype here" if kind == "locus" else "no value was measured"
         raise DataError(
-            f"{path}, column {k + 2} ({kind} {header.names[k]!r}): {what}; remove the column "
+            f"{path}, {header.place(k, kind=kind)}: no value was measured; remove the column "
             f"({empty.size} such in all)"
         )
 
@@ -141,7 +162,7 @@ class _Rows:
 
 
 def _parse(block: Block, *, header: Header, kind: Kind, path: Path) -> _Rows:
-    n_fields = len(header.names) + 1
+    n_fields = header.n_leading + len(header.names)
     fields = _cut_evenly(block.data, n_fields, header.delimiter)
     if fields is None:
         line, texts = _cut_by_line(block, header, path)
@@ -152,20 +173,20 @@ def _parse(block: Block, *, header: Header, kind: Kind, path: Path) -> _Rows:
         place = np.arange(0, len(fields), 2, dtype=np.int32)
         line = block.line + np.arange(len(place) // n_fields)
     grid = place.reshape(-1, n_fields)
-    raw_ids = fields.take(pa.array(grid[:, 0])).cast(pa.binary()).to_pylist()
+    raw_ids = fields.take(pa.array(grid[:, header.id_column])).cast(pa.binary()).to_pylist()
     row_id = [decode(raw, path=path, line=int(n)) for raw, n in zip(raw_ids, line, strict=True)]
-    texts_of_numbers = fields.take(pa.array(grid[:, 1:].ravel()))
+    texts_of_numbers = fields.take(pa.array(grid[:, header.n_leading :].ravel()))
     try:
         numbers = _to_numbers(texts_of_numbers)
     except pa.ArrowInvalid:
         bad = _first_unreadable(texts_of_numbers)
-        i, k = divmod(bad, n_fields - 1)
+        i, k = divmod(bad, len(header.names))
         text = texts_of_numbers[bad].cast(pa.binary()).as_py().decode(errors="replace")
         raise DataError(
-            f"{path}, line {line[i]}, column {k + 2} ({kind} {header.names[k]!r}): expected a "
-            f"number, found {text!r}{_hint(text)}"
+            f"{path}, line {line[i]}, {header.place(k, kind=kind)}: expected a number, found "
+            f"{text!r}{_hint(text, kind=kind)}"
         ) from None
-    return _Rows(line, row_id, numbers.reshape(-1, n_fields - 1))
+    return _Rows(line, row_id, numbers.reshape(-1, len(header.names)))
 
 
 def _cut_evenly(data: bytes, n_fields: int, delimiter: str) -> Any:
@@ -191,7 +212,7 @@ def _cut_by_line(block: Block, header: Header, path: Path) -> tuple[NDArray[np.i
     """Cut a block whose lines are quoted, blank or of unequal length."""
     numbers: list[int] = []
     texts: list[str] = []
-    n_fields = len(header.names) + 1
+    n_fields = header.n_leading + len(header.names)
     for i, data in enumerate(block.data.split(b"\n")):
         if not data:
             continue
@@ -200,7 +221,7 @@ def _cut_by_line(block: Block, header: Header, path: Path) -> tuple[NDArray[np.i
         if len(fields) != n_fields:
             raise DataError(
                 f"{path}, line {line}: {len(fields)} columns where {n_fields} are expected (an "
-                f"id and {n_fields - 1} values)"
+                f"id and {len(header.names)} values)"
             )
         numbers.append(line)
         texts += fields
@@ -241,7 +262,12 @@ def _check_called(rows: _Rows, *, path: Path) -> None:
         )
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, *, kind: Kind) -> str:
+    if kind == "locus" and _CALL.fullmatch(text.strip()):
+        return (
+            "; a genotype is the number of copies of one allele, as 0, 1, 2 for AA, AB, BB: "
+            "write numbers, with --ploidy 2 for diploids"
+        )
     if text.count(",") == 1 and text.replace(",", "").strip("-+ ").isdigit():
         return "; write decimals with a point"
     if not any(character.isdigit() for character in text):
@@ -258,15 +284,29 @@ def _check_limits(
     if outside.any():
         i, k = np.argwhere(outside)[0]
         value = rows.values[i, k]
-        where = f"{path}, line {rows.line[i]}, column {k + 2} ({kind} {header.names[k]!r})"
+        where = f"{path}, line {rows.line[i]}, {header.place(k, kind=kind)}"
         if np.isinf(limits).any():
             raise DataError(f"{where}: {value} is not a finite number")
         raise DataError(
             f"{where}: {value:g} is outside [{low:g}, {high:g}]; "
-            + (
-                "write missing values as NA"
-                if value < low
-                else f"a dosage counts copies of one allele, at most {high:g}: check the ploidy "
-                f"(crosstrait import --ploidy)"
-            )
+            + _recoding(rows.values, value=value, ploidy=high)
         )
+
+
+def _recoding(values: NDArray[np.float64], *, value: float, ploidy: float) -> str:
+    """Say what to do about a dosage out of range, judged by those beside it."""
+    if value > ploidy:
+        return (
+            f"a dosage counts copies of one allele, at most {ploidy:g}: check the ploidy "
+            f"(crosstrait import --ploidy)"
+        )
+    if np.nanmin(values) < -1 or np.nanmax(values) > 1:
+        return "write missing values as NA"
+    if ploidy == 1 and not (values == 0).any():
+        coding = "-1 and 1? Write 0 for -1"
+    else:
+        coding = "-1, 0, 1? Add 1 to each" + ("" if ploidy == 2 else " and give --ploidy 2")
+    return (
+        f"are the genotypes coded {coding}, so that they count copies of one allele; write NA "
+        f"only if -1 stands for a missing value"
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
+import shlex
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +18,16 @@ from crosstrait.errors import DataError, StorageError, nearest
 
 _BLOCK_BYTES = 1 << 20
 _GZIP = b"\x1f\x8b"
+_EXPORT = "--allow-extra-chr --recode A include-alt --out {stem}; then read {stem}.raw"
 _NOT_A_TABLE = {
     b"PK\x03\x04": "a zip archive or an Excel workbook; unpack it, or save the sheet as CSV",
     b"\x93NUMPY": "a NumPy array, which holds no sample ids; write a table with ids",
     b"\x89HDF": "an HDF5 file; export its dosages as a table",
-    b"l\x1b\x01": "a PLINK .bed file; export its dosages as a table",
-    b"##fileformat=VCF": "a VCF file; export its dosages as a table",
+    b"l\x1b\x01": f"a PLINK .bed file; export its dosages: plink --bfile {{stem}} {_EXPORT}",
+    b"##fileformat=VCF": (
+        f"a VCF file; export its dosages: plink --vcf {{path}} --double-id "
+        f"--set-missing-var-ids @:# {_EXPORT}"
+    ),
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
     b"\xfe\xff": "UTF-16 text; save it as UTF-8",
 }
@@ -61,7 +67,7 @@ class TextReader:
             start = self._read()
             for signature, what in _NOT_A_TABLE.items():
                 if start.startswith(signature):
-                    raise DataError(f"{path} is {what}")
+                    raise DataError(f"{path} is {_how_to_export(what, path)}")
             self._append(start.removeprefix(b"\xef\xbb\xbf"))
             while not self._rest.strip():
                 if self._ended:
@@ -164,6 +170,11 @@ class TextReader:
         )
 
 
+def _how_to_export(what: str, path: Path) -> str:
+    stem = re.sub(r"\.(vcf|bed|ped)(\.gz)?$", "", str(path))
+    return what.format(path=shlex.quote(str(path)), stem=shlex.quote(stem))
+
+
 def open_binary(path: Path) -> io.BufferedReader:
     """Open a file for reading.
 
@@ -232,6 +243,9 @@ def sniff_delimiter(lines: list[bytes], *, path: Path) -> str:
         for mark in ("\t", ";", ",")
     }
     present = {mark: count for mark, count in counts.items() if count[0] > 0}
+    if not present and path.name.endswith((".ped", ".ped.gz")):
+        what = f"a PLINK .ped file; export its dosages: plink --file {{stem}} {_EXPORT}"
+        raise DataError(f"{path} is {_how_to_export(what, path)}")
     if not present:
         raise DataError(
             f"{path}, line 1: no tab, comma or semicolon between columns; a table needs an id "

@@ -15,7 +15,7 @@ class Ids:
 
     places: dict[str, tuple[Path, int]] = field(default_factory=dict)
 
-    def add(self, name: str, *, path: Path, line: int) -> None:
+    def add(self, name: str, *, path: Path, line: int, column: int = 1) -> None:
         """Note an id.
 
         Raises
@@ -24,19 +24,19 @@ class Ids:
             If it is empty or was met before.
         """
         if not name:
-            raise DataError(f"{path}, line {line}, column 1: the id is empty")
+            raise DataError(f"{path}, line {line}, column {column}: the id is empty")
         if name in self.places:
             other, before = self.places[name]
             where = f"line {before}" if other == path else f"{other}, line {before}"
             raise DataError(
-                f"{path}, line {line}, column 1: id {name!r} occurs again; the first is on "
+                f"{path}, line {line}, column {column}: id {name!r} occurs again; the first is on "
                 f"{where}; keep one of them, or give each an id of its own"
             )
         self.places[name] = (path, line)
 
 
-def check_names(names: Sequence[str], *, path: Path) -> None:
-    """Check the names that a header gives to columns 2, 3, ...
+def check_names(names: Sequence[str], *, path: Path, first: int = 2) -> None:
+    """Check the names that a header gives to columns ``first``, ``first`` + 1, ...
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check_names(names: Sequence[str], *, path: Path) -> None:
         If a name is empty or occurs twice.
     """
     seen: dict[str, int] = {}
-    for column, name in enumerate(names, start=2):
+    for column, name in enumerate(names, start=first):
         if not name.strip():
             raise DataError(f"{path}, line 1, column {column}: the name is empty")
         if name in seen:

@@ -12,7 +12,7 @@ from crosstrait.errors import DataError, listed
 from crosstrait.genotypes.ids import explain_mismatch, likely_cause
 from crosstrait.genotypes.table import Genotypes
 from crosstrait.panel.groups import Groups
-from crosstrait.panel.schema import Panel, from_arrays
+from crosstrait.panel.schema import Panel, from_arrays, row_blocks
 from crosstrait.panel.traits import Traits
 
 _SIDES = ("genotypes", "traits")
@@ -23,13 +23,18 @@ class PartialOverlapWarning(UserWarning):
     """Some samples have genotypes but no row of traits, or the other way round."""
 
 
+class UncalledLocusWarning(UserWarning):
+    """Some loci have no genotype in any sample and were left out."""
+
+
 def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> Panel:
     """Make a panel of the samples that are in both, in the order of the genotypes.
 
     A sample that has a row of traits in which all are missing is kept: it costs nothing, and its
-    genotype stays available for prediction. The panel takes the dosages over: where samples are
-    left out, the rows of ``genotypes.dosage`` are moved up in place, so that the matrix is never
-    held twice.
+    genotype stays available for prediction. A locus that none of the samples has a call for is
+    left out: there is nothing to learn from it. The panel takes the dosages over: where samples
+    or loci are left out, the rest of ``genotypes.dosage`` is moved up in place, so that the
+    matrix is never held twice.
 
     Raises
     ------
@@ -41,6 +46,8 @@ def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> 
     -----
     PartialOverlapWarning
         If only some ids are in both, with the counts and examples.
+    UncalledLocusWarning
+        If loci were left out, with their ids.
     """
     row = {str(name): i for i, name in enumerate(traits.sample_id)}
     trait_row = np.array([row.get(str(name), -1) for name in genotypes.sample_id], dtype=np.intp)
@@ -59,6 +66,17 @@ def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> 
         warnings.warn(
             _partial_overlap(genotypes, traits, trait_row), PartialOverlapWarning, stacklevel=2
         )
+    dosage = _keep_rows(genotypes.dosage, kept)
+    called = _called(dosage)
+    if not called.all():
+        lost = genotypes.variant_id[~called]
+        warnings.warn(
+            f"{genotypes.source}: {len(lost)} of {len(called)} loci have no genotype in any of "
+            f"the {kept.size} samples and were left out: {listed(lost)}",
+            UncalledLocusWarning,
+            stacklevel=2,
+        )
+        dosage = _keep_columns(dosage, np.flatnonzero(called))
     rows = trait_row[kept]
     optional: dict[str, Any] = {}
     if traits.standard_error is not None:
@@ -69,15 +87,15 @@ def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> 
         optional["sample_group"] = groups.for_samples(genotypes.sample_id[kept])
     try:
         return from_arrays(
-            _keep_rows(genotypes.dosage, kept),
+            dosage,
             trait_value=traits.value[rows],
             trait_names=traits.name.tolist(),
             ploidy=genotypes.ploidy,
             sample_id=genotypes.sample_id[kept],
-            variant_id=genotypes.variant_id,
-            variant_contig=genotypes.variant_contig,
-            variant_position=genotypes.variant_position,
-            variant_allele=genotypes.variant_allele,
+            variant_id=genotypes.variant_id[called],
+            variant_contig=genotypes.variant_contig[called],
+            variant_position=genotypes.variant_position[called],
+            variant_allele=genotypes.variant_allele[called],
             source=genotypes.source,
             **optional,
         )
@@ -94,6 +112,27 @@ def _keep_rows(dosage: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:
         rows = kept[start : start + _ROWS_AT_ONCE]
         dosage[start : start + len(rows)] = dosage[rows]  # no row moves down
     return dosage[: kept.size]
+
+
+def _called(dosage: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return (L,) whether any sample has a call."""
+    called = np.zeros(dosage.shape[1], dtype=bool)
+    for _, rows in row_blocks(dosage):
+        called |= ~np.isnan(rows).all(axis=0)
+        if called.all():
+            break
+    return called
+
+
+def _keep_columns(dosage: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:
+    """Move the kept columns (ascending) to the front of the same memory and return that part."""
+    if not dosage.flags.c_contiguous:
+        return dosage[:, kept]
+    flat, n = dosage.reshape(-1), kept.size
+    for start, rows in row_blocks(dosage):
+        chosen = rows[:, kept]  # a copy, and no value moves down
+        flat[start * n : start * n + chosen.size] = chosen.reshape(-1)
+    return flat[: len(dosage) * n].reshape(-1, n)
 
 
 def _partial_overlap(genotypes: Genotypes, traits: Traits, trait_row: NDArray[np.intp]) -> str:

@@ -54,7 +54,9 @@ def load_panel(source: str | Path, *, groups: str | Path | None = None) -> Panel
     return seal(panel.assign(sample_group=("samples", label)))
 
 
-def load_genotypes(source: str | Path, *, format: str | None = None, ploidy: int = 1) -> Genotypes:
+def load_genotypes(
+    source: str | Path, *, format: str | None = None, ploidy: int | None = None
+) -> Genotypes:
     """Load genotypes to predict from: those of any ``source`` of `load_panel`, traits or not.
 
     Parameters
@@ -76,7 +78,7 @@ def import_source(
     traits: str | Path | None = None,
     groups: str | Path | None = None,
     format: str | None = None,
-    ploidy: int = 1,
+    ploidy: int | None = None,
     out: str | Path | None = None,
 ) -> Panel:
     """Read genotypes and traits from files and join them by sample id.
@@ -91,6 +93,7 @@ def import_source(
         - ``barcoded_cross``: ``geno_data_*.txt``, ``pheno_data_<environment>.txt`` and
           ``SNP_list.txt`` of the 2022 yeast cross;
         - ``split_folder``: ``geno_train.npy``, ``pheno_train.npy`` and so on, with their split;
+        - ``plink_raw``: ``genotypes.raw``, as ``plink --recode A`` writes it, and ``traits.csv``;
         - ``delimited``: ``genotypes.csv`` and ``traits.csv``, samples in rows.
 
         Text files may be compressed with gzip.
@@ -104,7 +107,7 @@ def import_source(
     format
         The name of the format; found out from the names of the files where not given.
     ploidy
-        Gene copies a sample carries, for plain tables.
+        Gene copies a sample carries, for plain tables; 1 where not given.
     out
         Where to save the panel as well; nothing may be there yet.
 
@@ -171,12 +174,12 @@ def _folder(part: Path) -> Path:
     return part if part.is_dir() else part.parent
 
 
+_TABLES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 _TRAITS: dict[str, Callable[[Path], Traits]] = {
     "byxrm": lambda part: _read_table_beside(part, "BYxRM_PhenoData", (".txt", ".txt.gz")),
     "letters": read_letters,
     "barcoded_cross": lambda part: read_barcoded_cross(_folder(part)),
     "split_folder": lambda part: read_split_folder(_folder(part)),
-    "delimited": lambda part: _read_table_beside(
-        part, "traits", (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
-    ),
+    "plink_raw": lambda part: _read_table_beside(part, "traits", _TABLES),
+    "delimited": lambda part: _read_table_beside(part, "traits", _TABLES),
 }
