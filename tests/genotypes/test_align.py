@@ -138,3 +138,35 @@ def test_another_ploidy_is_refused() -> None:
     data = genotypes(ploidy=2)
     with pytest.raises(DataError, match="ploidy 2, the model was trained on ploidy 1"):
         align(data, variant_id=data.variant_id, variant_allele=data.variant_allele, ploidy=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "outcome"),
+    [
+        (("", "G"), ("A", "G"), "same"),
+        (("A", "G"), ("", "G"), "same"),
+        (("", "G"), ("", "G"), "same"),
+        (("", "A"), ("A", "G"), "flipped"),
+        (("A", "G"), ("", "A"), "flipped"),
+        (("", "A"), ("", "G"), "refused"),
+        (("", "C"), ("A", "G"), "refused"),
+        (("C", "G"), ("", "A"), "refused"),
+        (("", ""), ("A", "G"), "unchecked"),
+        (("", ""), ("", "G"), "unchecked"),
+    ],
+)
+def test_the_counted_allele_decides_where_the_other_is_unknown(
+    given: tuple[str, str], wanted: tuple[str, str], outcome: str
+) -> None:
+    known = genotypes(n_loci=2, ploidy=2)
+    data = replace(known, variant_allele=np.array([["A", "G"], given]))
+    model = {"variant_id": known.variant_id, "variant_allele": np.array([["A", "G"], wanted])}
+    if outcome == "refused":
+        with pytest.raises(DataError, match=r"1 loci have other alleles .* \? is an|has \?/A"):
+            align(data, **model, ploidy=2)
+        return
+    aligned = align(data, **model, ploidy=2)
+    assert aligned.flipped == (("l1",) if outcome == "flipped" else ())
+    assert aligned.n_unchecked == (outcome == "unchecked")
+    column = 2 - known.dosage[:, 1] if outcome == "flipped" else known.dosage[:, 1]
+    np.testing.assert_array_equal(aligned.dosage[:, 1], column)

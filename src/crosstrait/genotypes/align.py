@@ -92,19 +92,17 @@ def align(
     if len(missing) > max_missing * len(variant_id):
         raise DataError(_too_many_missing(genotypes, variant_id, missing, max_missing))
     given, wanted = genotypes.variant_allele[column[here]], variant_allele[here]  # (k, 2)
-    unchecked = ((given == "") | (wanted == "")).any(axis=1)
-    unlike = ~unchecked & (given != wanted).any(axis=1)
-    swapped = unlike & (given == wanted[:, ::-1]).all(axis=1)
+    unlike, swapped, unchecked = _compare(given, wanted)
     other = here[unlike & ~swapped]
     if other.size:
         examples = (
-            f"{variant_id[k]}: {'/'.join(genotypes.variant_allele[column[k]])} where the model "
-            f"has {'/'.join(variant_allele[k])}"
+            f"{variant_id[k]}: {_pair(genotypes.variant_allele[column[k]])} where the model has "
+            f"{_pair(variant_allele[k])}"
             for k in other
         )
         raise DataError(
             f"{genotypes.source}: {other.size} loci have other alleles than the model's, so "
-            f"their dosages do not mean the same: {listed(examples, most=3)}"
+            f"their dosages do not mean the same: {listed(examples, most=3)}{_both_alleles(given)}"
         )
     dosage = np.full((len(genotypes.sample_id), len(variant_id)), np.nan, dtype=np.float32)
     step = max(1, _CHUNK_CELLS // max(1, here.size))
@@ -120,6 +118,32 @@ def align(
         n_unused=len(genotypes.variant_id) - here.size,
         n_unchecked=int(unchecked.sum()),
     )
+
+
+def _compare(
+    given: StringArray, wanted: StringArray
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which (k,) loci have other alleles, which of these only swapped, which are unknown.
+
+    Where the allele that is not counted is unknown on a side, the counted ones decide.
+    """
+    same = (given == wanted) | (given == "") | (wanted == "")
+    crossed = (given == wanted[:, ::-1]) | (given == "") | (wanted[:, ::-1] == "")
+    counted = (given[:, 1] != "") & (wanted[:, 1] != "")
+    # Two counted alleles that differ are each other's alternative only if one side says so.
+    said = (given[:, 0] != "") | (wanted[:, 0] != "")
+    unlike = counted & ~same.all(axis=1)
+    return unlike, unlike & said & crossed.all(axis=1), ~counted
+
+
+def _pair(alleles: StringArray) -> str:
+    return "/".join(str(allele) or "?" for allele in alleles)
+
+
+def _both_alleles(given: StringArray) -> str:
+    if (given[:, 0] != "").all():
+        return ""
+    return "; ? is an allele that the file does not name (plink --recode A include-alt does)"
 
 
 def _moved(
