@@ -17,6 +17,7 @@ from crosstrait.evaluation import compare, leaderboard, read_cells, score, write
 from crosstrait.evaluation.calibration import calibration, make_intervals, write_intervals
 from crosstrait.evaluation.ceiling import noise_table
 from crosstrait.evaluation.single_vs_multi import single_vs_multi
+from crosstrait.experiments.assemble import describe_resampling
 from support.predictions import predictions, trait_values
 
 ACCURACY = {"ridge": 0.40, "trees": 0.47, "canonical": 0.44, "transformer": 0.52}
@@ -38,9 +39,13 @@ def write_run_folder(
     standard_error: float | None = None,
     lost: tuple[str, int, int] | None = None,
     protocol: str = "masked",
+    n_groups: int | None = None,
     resamples: int = 200,
 ) -> Path:
-    """Write every file that a report is made of; ``lost`` is a planned run that did not end."""
+    """Write every file that a report is made of; ``lost`` is a planned run that did not end.
+
+    With ``n_groups``, whole groups were tested.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     values = trait_values(n_samples, n_traits=len(trait_names), missing=missing)
     cells = predictions(
@@ -64,7 +69,10 @@ def write_run_folder(
     if standard_error is not None:
         samples = [f"S{i:04d}" for i in range(n_samples)]
         errors = pd.DataFrame(standard_error, index=samples, columns=list(trait_names))
-    scores = score(cells, pooled=pooled, expected=plan, trait_se=errors, resamples=resamples)
+    groups = {f"S{i:04d}": f"F{i % n_groups}" for i in range(n_samples)} if n_groups else None
+    scores = score(
+        cells, pooled=pooled, expected=plan, trait_se=errors, groups=groups, resamples=resamples
+    )
     costs = pd.DataFrame(ended, columns=keys)
     costs["train_seconds"] = [SECONDS.get(model, 60.0) for model in costs["model"]]
     write_cells(cells, path=folder / "predictions.parquet")
@@ -73,6 +81,7 @@ def write_run_folder(
     runs = [_write_run(folder, run, traits=(only or {}).get(run[0])) for run in ended]
     content = _experiment(values, trait_names, folds=folds, pooled=pooled, protocol=protocol)
     content["runs"] = runs
+    content["resampled"] = describe_resampling(scores)
     if lost:
         model, replicate, fold = lost
         content["missing_runs"] = [
