@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import shutil
 from pathlib import Path
 
@@ -118,6 +119,31 @@ def test_checkpoints_of_an_unfinished_run_go_unless_someone_works(done: Path) ->
     first, *_ = pruned(done, delete=True)
     assert first == "deleted canonical-0123: of an unfinished run"
     assert not left.exists()
+
+
+def test_checkpoints_stay_while_a_driver_prepares_or_a_job_waits_in_a_queue(done: Path) -> None:
+    (done / "runs" / ".work" / "canonical-0123").mkdir()
+    nothing = ["there is nothing to prune"]
+    with RunCache(done / "runs").working():
+        assert list(pruned(done, delete=True)) == nothing
+    note = done / "slurm" / "submitted" / "canonical-0123.json"
+    note.parent.mkdir(parents=True)
+    note.touch()
+    assert list(pruned(done, delete=True)) == nothing
+    note.unlink()
+    assert list(pruned(done, delete=True)) != nothing
+
+
+def test_more_locks_than_files_may_be_open_are_looked_at(done: Path) -> None:
+    for k in range(300):
+        (done / "runs" / ".locks" / f"{k}.lock").touch()
+    (done / "runs" / ".work" / "canonical-0123").mkdir()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (250, before[1]))
+    try:
+        assert len(list(pruned(done, delete=False))) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_run_that_is_being_trained_stays(done: Path, once: Result) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -37,6 +39,8 @@ def test_the_folders_come_in_the_order_of_jobs_splits_and_seeds(
     assert [int(table["fold"].iloc[0]) for table in cells] == [0, 1, 0, 0, 1, 1]
     assert [ct.load_model(folder).seed for folder in folders[2:]] == [3, 4, 3, 4]
     assert run_trainings(jobs, panel=panel, split=splits, out=tmp_path, seeds=(3, 4)) == folders
+    seeds = np.arange(3, 5)
+    assert run_trainings(jobs, panel=panel, split=splits, out=tmp_path, seeds=seeds) == folders
 
 
 def test_overrides_and_whole_settings_that_agree_are_one_run(panel: Panel, tmp_path: Path) -> None:
@@ -124,12 +128,15 @@ def test_an_unknown_setting_of_a_cluster_is_refused(
     [
         ([("ridge", None)], (), "give at least one"),
         ([("ridge", None)], (1, 1), "each once"),
+        ([("ridge", None)], (0, -1), "whole numbers from 0 on"),
+        ([("ridge", None)], (0, 1.5), "whole numbers from 0 on"),
+        ([("ridge", None)], (True,), "whole numbers from 0 on"),
         ([("rigde", None)], (0,), "did you mean 'ridge'?"),
         ([("canonical", {"epochs": 3})], (0,), r"job 0 (canonical): unknown setting 'epochs'"),
     ],
 )
 def test_unusable_jobs_are_refused(
-    panel: Panel, tmp_path: Path, jobs: list, seeds: tuple[int, ...], part: str
+    panel: Panel, tmp_path: Path, jobs: list, seeds: tuple[Any, ...], part: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         run_trainings(

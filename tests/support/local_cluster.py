@@ -30,13 +30,13 @@ class LocalCluster:
     def submit(
         self, jobs: Sequence[SlurmJob], *, folder: Path, at_once: int | None, gpus: int
     ) -> list[str]:
-        self.arrays.append((gpus, [job.name for job in jobs]))
+        self.arrays.append((gpus, [_task(job) for job in jobs]))
         executor = LocalExecutor(folder=folder)
         executor.update_parameters(timeout_min=60)
         submitted = [executor.submit(job) for job in jobs]
         self.jobs |= {job.job_id: job for job in submitted}
         for job, process in zip(jobs, submitted, strict=True):
-            if self.doomed is not None and job.name.startswith(self.doomed):
+            if self.doomed is not None and job.ticket.startswith(self.doomed):
                 os.kill(_child(process.job_id), signal.SIGKILL)
         return [job.job_id for job in submitted]
 
@@ -47,10 +47,11 @@ class LocalCluster:
             if name in self.jobs
         }
 
-    def cancel(self, jobs: Sequence[str]) -> None:
+    def cancel(self, jobs: Sequence[str]) -> bool:
         for name in jobs:
             self.stopped.append(name)
             self.jobs[name].cancel()
+        return True
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process of the last job that was submitted."""
@@ -64,6 +65,11 @@ class LocalCluster:
                 job.cancel()
             while job.state == "RUNNING":
                 time.sleep(0.05)
+
+
+def _task(job: SlurmJob) -> str:
+    """Return the name of a job's task."""
+    return job.ticket.rpartition("-")[0]
 
 
 def _child(pid: str) -> int:

@@ -18,6 +18,7 @@ from filelock import Timeout
 
 from crosstrait.experiments.locks import hold
 from crosstrait.experiments.plan import Group, Run
+from crosstrait.experiments.presence import Presence, present
 from crosstrait.experiments.storage import file_digest, make_folder, storage_errors, write_json
 from crosstrait.training.model_files import CARD
 
@@ -30,7 +31,7 @@ class RunCache:
     """The folder ``runs`` of an experiment.
 
     Besides ``<model>-<key8>`` a run, its hidden folders are ``.work`` (checkpoints of unfinished
-    trainings), ``.new`` (folders being built) and ``.locks``.
+    trainings), ``.new`` (folders being built), ``.locks`` and ``.drivers`` (who works here).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,6 +47,22 @@ class RunCache:
         # The model may have had another name when it was trained, or two keys begin alike.
         others = (path for path in self.folder.glob(f"*-{run.key[:8]}*") if path != named)
         return next((path for path in others if is_finished(path, key=run.key)), None)
+
+    def working(self) -> Presence:
+        """Say that this process works here until the context is left."""
+        return Presence(self.folder / ".drivers")
+
+    def is_worked_in(self) -> bool:
+        """Whether a driver works here, or some process trains a run of a driver that has died."""
+        if present(self.folder / ".drivers"):
+            return True
+        for path in (self.folder / ".locks").glob("*.lock"):
+            try:
+                with hold(path, wait=False):
+                    pass
+            except Timeout:
+                return True
+        return False
 
     def work_folder(self, group: Group) -> Path:
         """Return where the checkpoints of the group's training are."""

@@ -183,6 +183,7 @@ def carry_out_all(
         if run.key in finished and run.label in labels:
             known.setdefault(run.label, []).append(train_seconds(finished[run.key]))
     with ExitStack() as opened:
+        opened.enter_context(at.cache.working())
         watch = Watch(n_runs=n_runs, n_done=n_done, groups=groups, console=console, known=known)
         listeners: list[Listener] = [opened.enter_context(watch)]
         if logs is not None:

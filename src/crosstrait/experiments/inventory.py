@@ -115,7 +115,8 @@ class Unused:
 def find_unused(out: Path) -> list[Unused]:
     """Return damaged runs, runs that the last experiment does not consist of, and leftovers.
 
-    Checkpoints are leftovers only while no process works in the folder.
+    Checkpoints are leftovers only while no process works in the folder, and no job of a cluster is
+    still to.
 
     Raises
     ------
@@ -135,7 +136,7 @@ def find_unused(out: Path) -> list[Unused]:
         elif not run.used:
             why = "not of the last experiment"
             found.append(Unused(folder=run.folder, why=why, n_bytes=run.n_bytes, key=run.key))
-    if not _someone_works(out / "runs"):
+    if not _is_worked_in(out):
         for name in (".work", ".new"):
             for folder in sorted((out / "runs" / name).glob("*")):
                 found.append(
@@ -155,7 +156,7 @@ def prune(out: Path, unused: Iterable[Unused]) -> Iterator[Unused]:
     cache = RunCache(out / "runs")
     for item in unused:
         with cache.locked(() if item.key is None else (item.key[:32],), wait=False) as free:
-            if free:
+            if free and (item.key is not None or not _is_worked_in(out)):
                 with storage_errors(item.folder):
                     shutil.rmtree(item.folder)
                 yield item
@@ -197,11 +198,9 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _someone_works(runs: Path) -> bool:
-    cache = RunCache(runs)
-    names = [path.stem for path in sorted((runs / ".locks").glob("*.lock"))]
-    with cache.locked(names, wait=False) as free:
-        return not free
+def _is_worked_in(out: Path) -> bool:
+    submitted = any((out / "slurm" / "submitted").glob("*.json"))
+    return submitted or RunCache(out / "runs").is_worked_in()
 
 
 def _leaves(parts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

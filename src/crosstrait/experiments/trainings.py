@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.constant_traits import check_traits_vary
 from crosstrait.experiments.driver import carry_out_all
 from crosstrait.experiments.engines.choose import check_engine, make_engine
 from crosstrait.experiments.engines.modal_table import ModalConfig
@@ -36,7 +40,7 @@ def run_trainings(
     panel: Panel,
     split: Split | Sequence[Split],
     out: str | Path,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | NDArray[np.integer[Any]] = (0,),
     traits: Sequence[str] | None = None,
     prune_r: float | None = None,
     executor: str = "local",
@@ -60,7 +64,7 @@ def run_trainings(
     out
         The folder of the runs; an experiment's folder may be given.
     seeds
-        One a replicate. A model without randomness is trained with the first alone.
+        One a replicate, from 0 on. A model without randomness is trained with the first alone.
     traits
         The traits to learn; all where not given.
     prune_r
@@ -85,7 +89,8 @@ def run_trainings(
     Raises
     ------
     SettingsError
-        If a model, a setting, a trait or a seed is unknown or unusable; nothing is trained then.
+        If a model, a setting, a trait or a seed is unknown or unusable, or a trait does not vary
+        among the training samples of a split; nothing is trained then.
     TrainingError
         If some trainings failed, after all others have ended.
     StorageError
@@ -100,8 +105,7 @@ def run_trainings(
     slurm = _settings(SlurmConfig, slurm, where="slurm")
     modal = _settings(ModalConfig, modal, where="modal")
     splits = (split,) if isinstance(split, Split) else tuple(split)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise SettingsError(f"seeds = {list(seeds)}: give at least one, each once")
+    seeds = _checked(seeds)
     runs = plan_runs(
         [_entry(model, train, where=f"job {i}") for i, (model, train) in enumerate(jobs)],
         panel=panel,
@@ -110,6 +114,7 @@ def run_trainings(
         traits=select_traits(panel, traits, where="traits"),
         prune_r=prune_r,
     )
+    check_traits_vary(runs, panel=panel, splits=splits, where="in run_trainings")
     at = Workplace(panel=panel, splits=splits, cache=RunCache(Path(out) / "runs"))
     engine = make_engine(executor, workers=workers, threads=threads, slurm=slurm, modal=modal)
     finished, _, failures = carry_out_all(
@@ -123,6 +128,17 @@ def run_trainings(
             f": {reasons}"
         )
     return folders
+
+
+def _checked(seeds: Iterable[Any]) -> list[int]:
+    """Return seeds, whatever holds them, as Python's own numbers."""
+    given = list(seeds)
+    whole = [seed for seed in given if isinstance(seed, Integral) and not isinstance(seed, bool)]
+    if len(whole) < len(given) or any(seed < 0 for seed in whole):
+        raise SettingsError(f"seeds = {given}: they must be whole numbers from 0 on")
+    if not given or len(set(whole)) < len(whole):
+        raise SettingsError(f"seeds = {given}: give at least one, each once")
+    return [int(seed) for seed in whole]
 
 
 def _settings(kind: type[_T], values: _T | Mapping[str, Any] | None, *, where: str) -> _T:

@@ -126,7 +126,8 @@ def _carry_out(
     searches: Sequence[Search], *, at: Workplace, engine: Engine, console: Console
 ) -> Iterator[Failure]:
     n_runs = sum(len(search.runs) for search in searches)
-    with Watch(n_runs=n_runs, n_done=0, groups=searches, console=console) as watch:
+    watching = Watch(n_runs=n_runs, n_done=0, groups=searches, console=console)
+    with at.cache.working(), watching as watch:
         for outcome in both_passes(engine, searches, at=at, listener=watch):
             watch.ended(outcome)
             for run in outcome.lost:

@@ -11,6 +11,7 @@ import pytest
 
 from crosstrait.cli import run_command
 from crosstrait.errors import SettingsError
+from crosstrait.experiments.engines import slurm_cluster
 from crosstrait.experiments.engines.slurm_cluster import SlurmCluster, check_slurm
 from crosstrait.experiments.engines.slurm_job import SlurmJob
 from crosstrait.experiments.engines.slurm_table import SlurmConfig
@@ -19,7 +20,7 @@ from support.experiments import write_tiny
 pytest.importorskip("submitit", reason="needs submitit: pip install 'crosstrait[slurm]'")
 
 Commands = Callable[[str, str], None]
-JOBS = [SlurmJob(runs="/r/runs", name=f"m-{i}", ticket=str(i), threads=3) for i in range(2)]
+JOBS = [SlurmJob(runs="/r/runs", ticket=str(i), threads=3) for i in range(2)]
 
 
 @pytest.fixture
@@ -148,3 +149,28 @@ def test_jobs_that_are_forgotten_differ_from_a_cluster_that_does_not_answer(
 ) -> None:
     command("squeue", f"echo '{said}' >&2; exit 1")
     assert cluster().states(["17_0"]) == known
+
+
+@pytest.mark.parametrize(
+    ("script", "heard"),
+    [
+        ("exit 0", True),
+        ("echo 'error: Kill job error on job id 17: Invalid job id specified' >&2; exit 1", True),
+        ("echo 'error: Unable to contact slurm controller' >&2; exit 1", False),
+        ("exec sleep 20", False),
+    ],
+)
+def test_whether_jobs_were_cancelled_is_known(
+    command: Commands, monkeypatch: pytest.MonkeyPatch, script: str, heard: bool
+) -> None:
+    monkeypatch.setattr(slurm_cluster, "_ANSWER_SECONDS", 1)
+    command("scancel", script)
+    assert cluster().cancel(["17_0"]) == heard
+
+
+def test_a_cluster_that_hangs_gives_no_answer(
+    command: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm_cluster, "_ANSWER_SECONDS", 0.2)
+    command("squeue", "exec sleep 20")
+    assert cluster().states(["17_0"]) is None

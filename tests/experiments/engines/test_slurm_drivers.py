@@ -33,6 +33,16 @@ def test_who_leaves_is_told_what_the_others_wait_for(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_is_no_longer_waited_for_may_be_deleted_by_the_last(tmp_path: Path) -> None:
+    first, second = Drivers(tmp_path), Drivers(tmp_path)
+    for driver in (first, second):
+        driver.wait_for(["a", "b"])
+    assert first.drop("a") == {"a", "b"}
+    assert second.drop("a") == {"b"}
+    assert first.leave() == {"b"}
+    assert second.leave() == set()
+
+
 def test_a_driver_that_was_killed_waits_for_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WAITS, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from crosstrait.errors import StorageError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import carry_out_all, draw_splits, run_experiment
 from crosstrait.experiments.engines.engine import Task, both_passes
@@ -20,6 +21,7 @@ from crosstrait.experiments.engines.slurm_engine import SlurmEngine
 from crosstrait.experiments.engines.slurm_folder import SlurmFolder, Submission
 from crosstrait.experiments.engines.slurm_job import SlurmJob
 from crosstrait.experiments.file import read_experiment
+from crosstrait.experiments.interrupt import Interrupted, stopping_on_signals
 from crosstrait.experiments.plan import Run, group_runs, plan
 from crosstrait.experiments.run import METRICS, Workplace, train_group
 from crosstrait.experiments.tuning import TUNING, tune_runs
@@ -226,20 +228,104 @@ def test_a_driver_whose_folder_is_gone_leaves_no_job_behind(
     assert cluster.stopped == list(cluster.jobs)
 
 
+def test_ctrl_c_while_jobs_are_submitted_leaves_none_behind(tmp_path: Path) -> None:
+    class Slow(LocalCluster):
+        """Hears of Ctrl-C when the jobs are there, and the driver does not know yet."""
+
+        def submit(self, jobs: Sequence[SlurmJob], **settings: Any) -> list[str]:
+            numbers = super().submit(jobs, **settings)
+            signal.raise_signal(signal.SIGINT)
+            return numbers
+
+    cluster = Slow()
+    runs, at = workplace(write_tiny(tmp_path, text=LONG), tmp_path)
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.1)
+    try:
+        with pytest.raises(Interrupted), stopping_on_signals():
+            list(engine.run(group_runs(runs), at=at, listener=Ears(), wait=False))
+        assert len(cluster.jobs) == 1
+        assert cluster.stopped == list(cluster.jobs)
+        assert not list((tmp_path / "slurm" / "submitted").iterdir())
+    finally:
+        cluster.close()
+
+
+def submit(task: Task, *, at: Workplace, cluster: LocalCluster) -> str:
+    """Submit a task as a driver does, and return its ticket."""
+    folder, ticket = SlurmFolder(at.cache.folder), f"{task.name}-0"
+    folder.describe(task, ticket=ticket, data=folder.data(at))
+    job = SlurmJob(runs=str(folder.runs), ticket=ticket, threads=1)
+    [number] = cluster.submit([job], folder=folder.jobs, at_once=None, gpus=0)
+    folder.note(task, Submission(job=number, ticket=ticket))
+    return ticket
+
+
+@pytest.mark.parametrize("answers", [True, False])
 def test_the_jobs_of_a_driver_that_was_killed_are_taken_over(
+    tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=BOTH), tmp_path)
+    ridge = group_runs(runs)[0]
+    submit(ridge, at=at, cluster=cluster)
+    states = cluster.states
+
+    def busy(_: Sequence[str]) -> None:
+        """Be too busy to answer, once."""
+        monkeypatch.setattr(cluster, "states", states)
+
+    if not answers:
+        monkeypatch.setattr(cluster, "states", busy)
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
+    [outcome] = engine.run([ridge], at=at, listener=Ears(), wait=False)
+    assert outcome.status == "finished"
+    assert len(cluster.jobs) == 1
+
+
+def test_jobs_that_another_driver_submits_meanwhile_are_not_submitted_again(
+    tmp_path: Path, cluster: LocalCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=BOTH), tmp_path)
+    ridge = group_runs(runs)[0]
+    write = SlurmFolder.data
+
+    def slow(folder: SlurmFolder, at: Workplace) -> dict[str, Any]:
+        """Write the data, during which the other driver is faster."""
+        monkeypatch.setattr(SlurmFolder, "data", write)
+        submit(ridge, at=at, cluster=cluster)
+        return folder.data(at)
+
+    monkeypatch.setattr(SlurmFolder, "data", slow)
+    engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
+    [outcome] = engine.run([ridge], at=at, listener=Ears(), wait=False)
+    assert outcome.status == "finished"
+    assert len(cluster.jobs) == 1
+
+
+def test_what_a_driver_before_was_to_be_told_is_no_answer(
     tmp_path: Path, cluster: LocalCluster
 ) -> None:
     runs, at = workplace(write_tiny(tmp_path, text=BOTH), tmp_path)
     ridge = group_runs(runs)[0]
     folder = SlurmFolder(at.cache.folder)
-    folder.describe([ridge], at=at)
-    job = SlurmJob(runs=str(folder.runs), name=ridge.name, ticket="0", threads=1)
-    [number] = cluster.submit([job], folder=folder.jobs, at_once=None, gpus=0)
-    folder.note(ridge, Submission(job=number, ticket="0"))
+    folder.note(ridge, Submission(job="1", ticket="old"))
+    folder.settle("old", StorageError("cannot write: the disk is full"))
     engine = SlurmEngine(cluster=cluster, ask_seconds=0.2)
     [outcome] = engine.run([ridge], at=at, listener=Ears(), wait=False)
     assert outcome.status == "finished"
-    assert len(cluster.jobs) == 1
+    assert not list((tmp_path / "slurm" / "outcomes").iterdir())
+
+
+def test_forgetting_one_submission_of_a_task_leaves_the_other(tmp_path: Path) -> None:
+    runs, at = workplace(write_tiny(tmp_path, text=BOTH), tmp_path)
+    ridge = group_runs(runs)[0]
+    folder = SlurmFolder(at.cache.folder)
+    for ticket in ("first", "second"):
+        folder.describe(ridge, ticket=ticket, data=folder.data(at))
+        folder.note(ridge, Submission(job=ticket, ticket=ticket))
+    folder.forget(ridge, Submission(job="first", ticket="first"))
+    task, _ = folder.open("second", here="here")
+    assert task.name == ridge.name
+    assert folder.noted(ridge) == Submission(job="second", ticket="second")
 
 
 def test_what_others_work_on_is_left_to_them_and_then_waited_for(

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
@@ -30,7 +29,7 @@ from crosstrait.experiments.engines.processors import (
     take,
     visible_gpus,
 )
-from crosstrait.experiments.interrupt import Interrupted, stopping_on_signals
+from crosstrait.experiments.interrupt import Interrupted, signals_held_back, stopping_on_signals
 from crosstrait.experiments.provenance import cores, memory_bytes, usable_cores
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import Panel
@@ -159,7 +158,9 @@ class ProcessPool:
                 while waiting and self._may_start(waiting[0], running):
                     group = waiting.popleft()
                     listener.started(group)
-                    with _sigint_held_back():
+                    # Workers that it starts are out of reach of a terminal's Ctrl-C: the parent
+                    # decides what it means.
+                    with signals_held_back(signal.SIGINT):
                         running[pool.submit(_work, group, shared, wait)] = group
                 for future in _first_done(running):
                     group = running.pop(future)
@@ -236,16 +237,6 @@ def _work(group: Task, shared: Path, wait: bool) -> Outcome:
         # Passed on it would end the driver; as a death of this worker, the group goes on in
         # another one. A worker that lived on could wait for ever for a lock of a dead one.
         os._exit(asked.exit_code)
-
-
-@contextmanager
-def _sigint_held_back() -> Iterator[None]:
-    """Start processes that a terminal's Ctrl-C does not reach: the parent decides what it means."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _drop_panels_of_the_dead(folder: Path) -> None:

@@ -24,6 +24,7 @@ from crosstrait.extras import require
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _MOST_TIMEOUTS = 3
+_ANSWER_SECONDS = 60
 
 
 class Cluster(Protocol):
@@ -49,8 +50,8 @@ class Cluster(Protocol):
     def states(self, jobs: Sequence[str]) -> Mapping[str, str] | None:
         """Return the states of those jobs that are known; None if the cluster does not answer."""
 
-    def cancel(self, jobs: Sequence[str]) -> None:
-        """Cancel jobs."""
+    def cancel(self, jobs: Sequence[str]) -> bool:
+        """Cancel jobs; return whether the cluster has heard it."""
 
 
 def check_slurm() -> None:
@@ -126,22 +127,31 @@ class SlurmCluster:
         """Return the states of those jobs that Slurm knows; None if it does not answer."""
         arrays = sorted({job.partition("_")[0] for job in jobs})
         command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
-        asked = subprocess.run(
-            [*command, f"--jobs={','.join(arrays)}"], capture_output=True, text=True, check=False
-        )
-        if asked.returncode != 0:
-            return {} if "Invalid job id" in asked.stderr else None
+        asked = _ask([*command, f"--jobs={','.join(arrays)}"])
+        if asked is None or asked.returncode != 0:
+            return {} if asked and "Invalid job id" in asked.stderr else None
         known = dict(line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip())
         return {job: known[job].strip() for job in jobs if job in known}
 
-    def cancel(self, jobs: Sequence[str]) -> None:
+    def cancel(self, jobs: Sequence[str]) -> bool:
         """Cancel jobs; those that have ended meanwhile stay as they are."""
-        subprocess.run(["scancel", *jobs], capture_output=True, check=False)
+        asked = _ask(["scancel", *jobs])
+        return asked is not None and (asked.returncode == 0 or "Invalid job id" in asked.stderr)
 
     def _gres(self, gpus: int) -> str | None:
         if isinstance(self.config.gpu, str):
             return f"gpu:{self.config.gpu}:{gpus}"
         return f"gpu:{gpus}" if self.config.gpu else None
+
+
+def _ask(command: list[str]) -> subprocess.CompletedProcess[str] | None:
+    """Return what Slurm says; None where it says nothing in time."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_ANSWER_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which drivers of a folder are alive, and which submissions each of them waits for.
+"""Which submissions each living driver of a folder waits for.
 
 A job is cancelled by the last driver that waits for it, so that leaving one of two commands does
 not take the other's jobs away.
@@ -7,61 +7,58 @@ not take the other's jobs away.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import Timeout
-
 from crosstrait.experiments.locks import hold
-from crosstrait.experiments.storage import make_folder, write_json
+from crosstrait.experiments.presence import Presence, present
+from crosstrait.experiments.storage import write_json
 
 
 class Drivers:
-    """One driver, among those of a folder.
-
-    Each holds the lock of a file of its own, which the system lets go when it is killed, and lists
-    the tickets of its submissions beside it.
-    """
+    """One driver, among those of a folder; each lists the tickets of its submissions in a file."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        make_folder(folder)
-        self._name = secrets.token_hex(8)
+        self._presence = Presence(folder)
         self._tickets: set[str] = set()
-        self._alive = ExitStack()
-        self._alive.enter_context(hold(folder / f"{self._name}.lock", wait=False))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other drivers from taking over jobs or cancelling them meanwhile."""
-        with hold(self.folder / "all.lock", wait=True):
+        """Keep other drivers from submitting, taking over and cancelling jobs meanwhile."""
+        with hold(self._presence.folder / "all.lock", wait=True):
             yield
 
     def wait_for(self, tickets: Iterable[str]) -> None:
         """Say that this driver waits for submissions, besides those that it named before."""
         self._tickets |= set(tickets)
-        write_json(self.folder / f"{self._name}.json", sorted(self._tickets))
+        write_json(self._file(self._presence.name), sorted(self._tickets))
+
+    def drop(self, ticket: str) -> set[str]:
+        """Wait for a submission no longer; return the tickets that other drivers wait for."""
+        self._tickets.discard(ticket)
+        write_json(self._file(self._presence.name), sorted(self._tickets))
+        return self.others()
 
     def leave(self) -> set[str]:
         """Wait for nothing any longer; return the tickets that other drivers wait for."""
-        self._alive.close()
-        self._delete(self._name)
-        names = {path.stem for path in self.folder.glob("[!.]*.json")}
-        return set().union(*(self._tickets_of(name) for name in names))
+        self._presence.leave()
+        with suppress(OSError):
+            self._file(self._presence.name).unlink()
+        return self.others()
 
-    def _tickets_of(self, name: str) -> set[str]:
-        """Return what another driver waits for; nothing, and no file of it, where it is gone."""
-        try:
-            with hold(self.folder / f"{name}.lock", wait=False):
-                self._delete(name)
-        except Timeout:
-            with suppress(FileNotFoundError):  # it left just now
-                return set(json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8")))
-        return set()
+    def others(self) -> set[str]:
+        """Return the tickets that other drivers wait for."""
+        there = present(self._presence.folder) - {self._presence.name}
+        tickets: set[str] = set()
+        for path in self._presence.folder.glob("[!.]*.json"):
+            if path.stem in there:
+                with suppress(FileNotFoundError):  # it left just now
+                    tickets |= set(json.loads(path.read_text(encoding="utf-8")))
+            elif path.stem != self._presence.name:
+                with suppress(OSError):
+                    path.unlink()
+        return tickets
 
-    def _delete(self, name: str) -> None:
-        for suffix in (".json", ".lock"):
-            with suppress(OSError):
-                (self.folder / f"{name}{suffix}").unlink()
+    def _file(self, name: str) -> Path:
+        return self._presence.folder / f"{name}.json"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from crosstrait.errors import StorageError
@@ -20,6 +20,7 @@ from crosstrait.experiments.engines.slurm_cluster import Cluster
 from crosstrait.experiments.engines.slurm_drivers import Drivers
 from crosstrait.experiments.engines.slurm_folder import SlurmFolder, Submission
 from crosstrait.experiments.engines.slurm_job import SlurmJob
+from crosstrait.experiments.interrupt import signals_held_back
 from crosstrait.experiments.resolve import n_gpus
 from crosstrait.experiments.run import Workplace
 
@@ -104,7 +105,9 @@ class _Pass:
     def carry_out(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Yield the outcome of every task."""
         try:
-            for task in self._adopt(tasks):
+            with self.drivers.alone():
+                rest = self._take_over(tasks)
+            for task in rest:
                 yield from self._sort(task)
             while self.waiting or self.held or self.running:
                 if not self.running or len(self.running) + len(self.waiting) <= _MOST_IN_ARRAY:
@@ -116,7 +119,8 @@ class _Pass:
                 if self.running or self.held:
                     time.sleep(min(_LOOK_SECONDS, self.engine.ask_seconds))
         finally:
-            self._leave()
+            with signals_held_back():
+                self._leave()
 
     def _leave(self) -> None:
         """Cancel the jobs that nobody waits for any longer."""
@@ -128,29 +132,33 @@ class _Pass:
 
     def _cancel(self, *, all_but: set[str]) -> None:
         ours = [one for one in self.running if one.submission.ticket not in all_but]
-        if ours:
-            self.engine.cluster.cancel([one.submission.job for one in ours])
-        for one in ours:
-            self.folder.forget(one.task, one.submission)
+        # Jobs that could not be cancelled stay noted, for the next driver to take over.
+        if ours and self.engine.cluster.cancel([one.submission.job for one in ours]):
+            for one in ours:
+                self.folder.forget(one.task, one.submission)
 
-    def _adopt(self, tasks: Sequence[Task]) -> list[Task]:
+    def _take_over(self, tasks: Sequence[Task]) -> list[Task]:
         """Wait for the jobs that other drivers submitted; return the tasks that have none."""
-        with self.drivers.alone():
-            noted = {task.name: one for task in tasks if (one := self.folder.noted(task))}
-            if not noted:
-                return list(tasks)
-            self.drivers.wait_for(one.ticket for one in noted.values())
-            states = self.engine.cluster.states([one.job for one in noted.values()]) or {}
-        settled = self.folder.settled()
-        rest = []
+        noted = {task.name: one for task in tasks if (one := self.folder.noted(task))}
+        if not noted:
+            return list(tasks)
+        states = self.engine.cluster.states([one.job for one in noted.values()])
+        settled, others = self.folder.settled(), self.drivers.others()
+        rest, taken = [], []
         for task in tasks:
             submission = noted.get(task.name)
-            if submission is not None and (
-                states.get(submission.job) in _ALIVE or submission.ticket in settled
-            ):
-                self.running.append(_Running(task=task, submission=submission))
-            else:
+            if submission is None:
                 rest.append(task)
+            elif submission.ticket not in settled and (
+                states is None or states.get(submission.job) in _ALIVE
+            ):
+                taken.append(_Running(task=task, submission=submission))
+            else:  # what became of it was to be told to a driver that is gone
+                if submission.ticket not in others:
+                    self.folder.forget(task, submission)
+                rest.append(task)
+        self.running += taken
+        self.drivers.wait_for(one.submission.ticket for one in taken)
         return rest
 
     def _sort(self, task: Task) -> Iterator[Outcome]:
@@ -170,35 +178,39 @@ class _Pass:
         """Submit the first of the waiting tasks."""
         if not tasks:
             return
-        self.folder.describe(tasks, at=self.at)
-        wanted = {task.name: n_gpus(task.first.config, task.first.train) for task in tasks}
-        for gpus in sorted(set(wanted.values()), reverse=True):
-            those = [task for task in tasks if wanted[task.name] == gpus]
-            for task, submission in zip(those, self._jobs(those, gpus=gpus), strict=True):
-                self.waiting.remove(task)
-                self.running.append(_Running(task=task, submission=submission))
+        data = self.folder.data(self.at)
+        del self.waiting[: len(tasks)]
+        with self.drivers.alone():
+            # Another driver may have submitted some since they were sorted.
+            tasks = self._take_over(tasks)
+            wanted = {task.name: n_gpus(task.first.config, task.first.train) for task in tasks}
+            for gpus in sorted(set(wanted.values()), reverse=True):
+                those = [task for task in tasks if wanted[task.name] == gpus]
+                self._submit_array(those, gpus=gpus, data=data)
 
-    def _jobs(self, tasks: Sequence[Task], *, gpus: int) -> list[Submission]:
-        jobs = [
-            SlurmJob(
-                runs=str(self.folder.runs),
-                name=task.name,
-                ticket=secrets.token_hex(8),
-                threads=self.engine.threads,
+    def _submit_array(
+        self, tasks: Sequence[Task], *, gpus: int, data: Mapping[str, object]
+    ) -> None:
+        jobs = []
+        for task in tasks:
+            ticket = f"{task.name}-{secrets.token_hex(4)}"
+            self.folder.describe(task, ticket=ticket, data=data)
+            jobs.append(
+                SlurmJob(runs=str(self.folder.runs), ticket=ticket, threads=self.engine.threads)
             )
-            for task in tasks
-        ]
-        numbers = self.engine.cluster.submit(
-            jobs, folder=self.folder.jobs, at_once=self.engine.workers, gpus=gpus
-        )
-        submissions = [
-            Submission(job=number, ticket=job.ticket)
-            for number, job in zip(numbers, jobs, strict=True)
-        ]
-        self.drivers.wait_for(one.ticket for one in submissions)
-        for task, submission in zip(tasks, submissions, strict=True):
-            self.folder.note(task, submission)
-        return submissions
+        # Between its submission and its note a job has nobody who would cancel it.
+        with signals_held_back():
+            numbers = self.engine.cluster.submit(
+                jobs, folder=self.folder.jobs, at_once=self.engine.workers, gpus=gpus
+            )
+            submitted = [
+                _Running(task=task, submission=Submission(job=number, ticket=job.ticket))
+                for task, number, job in zip(tasks, numbers, jobs, strict=True)
+            ]
+            self.running += submitted
+            self.drivers.wait_for(one.submission.ticket for one in submitted)
+            for one in submitted:
+                self.folder.note(one.task, one.submission)
 
     def _collect(self) -> Iterator[Outcome]:
         """Hear what jobs have told."""
@@ -239,18 +251,22 @@ class _Pass:
             self.listener.started(one.task)
 
     def _end(self, one: _Running, outcome: Outcome) -> Iterator[Outcome]:
-        self.running.remove(one)
-        self.folder.forget(one.task, one.submission)
+        self._let_go(one)
         if outcome.status == "busy" and self.wait:
             self.held.append(one.task)
         else:
             yield outcome
 
+    def _let_go(self, one: _Running) -> None:
+        """Wait for a submission no longer; the last who does deletes what was written for it."""
+        self.running.remove(one)
+        if one.submission.ticket not in self.drivers.drop(one.submission.ticket):
+            self.folder.forget(one.task, one.submission)
+
     def _lose(self, one: _Running, state: str) -> Iterator[Outcome]:
         """Submit the task of a job that is lost again, unless that is hopeless."""
         job, task = one.submission.job, one.task
-        self.running.remove(one)
-        self.folder.forget(task, one.submission)
+        self._let_go(one)
         self.losses[task.name] += 1
         if state not in _HOPELESS and self.losses[task.name] < _MOST_SUBMISSIONS:
             yield from self._sort(task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from crosstrait.errors import StorageError
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.engines.engine import Outcome, Task, one_line
 from crosstrait.experiments.engines.epochs import read_epochs
+from crosstrait.experiments.engines.same_versions import check_versions
 from crosstrait.experiments.engines.task_files import read_task, task_values
 from crosstrait.experiments.provenance import versions
 from crosstrait.experiments.run import Workplace
@@ -79,32 +80,34 @@ class SlurmFolder:
         """Where jobs tell how far they are."""
         return self.folder / "epochs"
 
-    def describe(self, tasks: Sequence[Task], *, at: Workplace) -> None:
-        """Write the data, where they are not there yet, and what is to be done."""
-        data = {
+    def data(self, at: Workplace) -> dict[str, Any]:
+        """Write the data, where they are not there yet; return how a task names them."""
+        return {
             "panel": self._panel(at.panel),
             "splits": [self._split(split) for split in at.splits],
             "versions": versions(),
         }
-        for task in tasks:
-            write_json(self._of("tasks", task.name), {**data, **task_values(task)})
 
-    def open(self, name: str) -> tuple[Task, Workplace, dict[str, str]]:
-        """Return a task, its data and cache, and the versions that the driver has.
+    def describe(self, task: Task, *, ticket: str, data: Mapping[str, Any]) -> None:
+        """Write what the submission of that ticket is to do."""
+        write_json(self._of("tasks", ticket), {**data, **task_values(task)})
+
+    def open(self, ticket: str, *, here: str) -> tuple[Task, Workplace]:
+        """Return the task of a submission, with its data and cache.
 
         Raises
         ------
         DataError
             If the panel or a split is not what was written.
         SettingsError
-            If a run has another key here.
+            If ``here``, this machine, has other versions than the driver has, or a run another key.
         """
-        values = json.loads(self._of("tasks", name).read_text(encoding="utf-8"))
+        values = json.loads(self._of("tasks", ticket).read_text(encoding="utf-8"))
+        check_versions(values["versions"], here=here)
         panel = open_panel(self.folder / values["panel"])
         splits = tuple(Split.load(self.folder / split) for split in values["splits"])
         task = read_task(values, panel=panel, splits=splits)
-        at = Workplace(panel=panel, splits=splits, cache=RunCache(self.runs))
-        return task, at, values["versions"]
+        return task, Workplace(panel=panel, splits=splits, cache=RunCache(self.runs))
 
     def note(self, task: Task, submission: Submission) -> None:
         """Write down which job carries ``task`` out, for a driver after this one."""
@@ -172,10 +175,9 @@ class SlurmFolder:
 
     def forget(self, task: Task, submission: Submission) -> None:
         """Delete what was written for a submission that is settled, but for its logs."""
-        noted = self.noted(task)
-        paths = [self._of("outcomes", submission.ticket)]
-        if noted in (None, submission):
-            paths += [self._of(part, task.name) for part in ("tasks", "submitted", "epochs")]
+        paths = [self._of(part, submission.ticket) for part in ("outcomes", "tasks")]
+        if self.noted(task) == submission:
+            paths += [self._of(part, task.name) for part in ("submitted", "epochs")]
         for path in [*paths, *self.jobs.glob(f"{submission.job}_*.pkl")]:
             with suppress(OSError):
                 path.unlink()

@@ -17,7 +17,6 @@ from crosstrait.errors import SettingsError
 from crosstrait.experiments.engines.engine import Outcome, carry_out
 from crosstrait.experiments.engines.epochs import EpochFile
 from crosstrait.experiments.engines.processors import Share, take
-from crosstrait.experiments.engines.same_versions import check_versions
 from crosstrait.experiments.engines.slurm_folder import SlurmFolder
 from crosstrait.experiments.interrupt import Interrupted
 
@@ -27,7 +26,7 @@ _PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class SlurmJob:
-    """A job as submitit pickles it: three texts and a number.
+    """A job as submitit pickles it: two texts and a number.
 
     The pickle lies in a folder that is the user's alone, is written by submitit on one machine of
     the cluster and read by submitit on another; crosstrait reads none. The task itself is JSON.
@@ -36,16 +35,13 @@ class SlurmJob:
     ----------
     runs
         The folder ``runs`` of the experiment.
-    name
-        The name of the task.
     ticket
-        What its outcome is filed under.
+        What its task and its outcome are filed under.
     threads
         Of its trainings.
     """
 
     runs: str
-    name: str
     ticket: str
     threads: int
 
@@ -77,8 +73,7 @@ class SlurmJob:
 
     def _carry_out(self, folder: SlurmFolder) -> Outcome:
         take(Share(threads=self.threads))
-        task, at, expected = folder.open(self.name)
-        check_versions(expected, here=f"node {platform.node()}")
+        task, at = folder.open(self.ticket, here=f"node {platform.node()}")
         return carry_out(task, at=at, listener=EpochFile(folder.epochs), wait=False)
 
 
