@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
+from crosstrait.cli import run_command
 from crosstrait.models.registry import model_names
 from crosstrait.panel.schema import Panel, from_arrays
 from crosstrait.split.manifest import from_ids
@@ -127,6 +129,20 @@ def test_what_nobody_knows_is_not_made_up(fitted: Fitted) -> None:
     assert sections["Intervals"].startswith("\nIt has none")
     assert "SHA-256" not in sections["Data"]
     assert "level" not in sections["How to use"]
+
+
+def test_its_recipes_run(fitted: Fitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted.save(tmp_path / "path" / "of" / "this" / "folder")
+    calls = PANEL["call_dosage"].to_pandas().iloc[:3]
+    calls.index, calls.columns = PANEL["sample_id"].values[:3], PANEL["variant_id"].values
+    calls.to_csv(tmp_path / "new.csv")
+    monkeypatch.chdir(tmp_path)
+    python, shell = re.findall(r"```(?:python|sh)\n(.*?)```", model_card(fitted), flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(python, names)
+    assert len(names["table"]) == 3  # type: ignore[arg-type]
+    assert run_command(shlex.split(shell)[1:]) == 0
+    assert (tmp_path / "predicted.csv").is_file()
 
 
 @pytest.mark.parametrize("model", model_names())

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from crosstrait.errors import DataError
-from crosstrait.panel.schema import Panel, from_arrays
+from crosstrait.panel.schema import Panel, from_arrays, genotypes_of
 from crosstrait.panel.storage import save_panel
 from crosstrait.split.manifest import from_ids
 from crosstrait.training.elsewhere import LociWarning
@@ -56,6 +56,17 @@ def test_loci_in_another_order_with_swapped_alleles_give_the_same_numbers(fitted
     assert table.index.tolist() == IDS.tolist()
     assert table.columns.tolist() == ["a", "b"]
     np.testing.assert_allclose(table, fitted.predict(DOSAGE), rtol=1e-6)
+
+
+def test_genotypes_alone_are_predicted_as_a_panel_is(fitted: Fitted) -> None:
+    elsewhere = panel(COUNTED, order=SHUFFLED, variant_allele=TURNED)
+    table = fitted.predict_panel(genotypes_of(elsewhere), level=0.8)
+    pd.testing.assert_frame_equal(table, fitted.predict_panel(elsewhere, level=0.8))
+
+
+def test_what_is_neither_a_panel_nor_genotypes_is_refused(fitted: Fitted) -> None:
+    with pytest.raises(DataError, match=r"a panel is needed, got 'new\.csv'"):
+        fitted.predict_panel("new.csv")  # type: ignore[arg-type]
 
 
 def test_a_model_names_itself_on_one_line(fitted: Fitted) -> None:

@@ -174,15 +174,18 @@ def _usage(fitted: Fitted) -> Iterator[str]:
         "import crosstrait as ct",
         "",
         'model = ct.load_model("path/of/this/folder")',
-        f'table = model.predict_panel(ct.load_panel("new.zarr"){level})',
+        f'new = ct.panel.load_genotypes("new.csv", ploidy={fitted.encoder.ploidy})',
+        f"table = model.predict_panel(new{level})",
         "```",
         "",
         "```sh",
-        f"crosstrait predict path/of/this/folder new.zarr --out predicted.csv{option}",
+        f"crosstrait predict path/of/this/folder new.csv --out predicted.csv{option}",
         "```",
         "",
-        "Loci are matched by id in any order; swapped alleles are turned round; other alleles, "
-        "another ploidy or more than a tenth of the loci missing are refused.",
+        "`new.csv` is a table of dosages, samples in rows and loci in columns; a saved panel or "
+        "any other format that crosstrait reads will do. Loci are matched by id in any order; "
+        "swapped alleles are turned round; other alleles, another ploidy or more than a tenth of "
+        "the loci missing are refused.",
     )
 
 

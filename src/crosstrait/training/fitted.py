@@ -16,6 +16,7 @@ from torch import nn
 
 from crosstrait.errors import DataError, SettingsError, listed
 from crosstrait.genotypes.coding import GenotypeEncoder
+from crosstrait.genotypes.table import Genotypes
 from crosstrait.models.base import Estimator, ModelConfig
 from crosstrait.models.intervals import ErrorQuantiles
 from crosstrait.models.members import forward_members
@@ -199,8 +200,10 @@ class Fitted:
             )
         return self._predict(panel["call_dosage"].values, np.asarray(rows, dtype=np.intp))
 
-    def predict_panel(self, panel: Panel, *, level: float | None = None) -> pd.DataFrame:
-        """Predict the traits of a panel of any source, whose loci are matched by id.
+    def predict_panel(
+        self, panel: Panel | Genotypes, *, level: float | None = None
+    ) -> pd.DataFrame:
+        """Predict the traits of a panel or genotypes of any source, whose loci are matched by id.
 
         Their order does not matter. Alleles that are the other way round are turned, and up to a
         tenth of the loci may be missing: they take their training means.
@@ -208,7 +211,8 @@ class Fitted:
         Parameters
         ----------
         panel
-            The samples to predict; their trait values are not looked at.
+            The samples to predict: a panel, whose trait values are not looked at, or genotypes
+            alone, as ``ct.panel.load_genotypes`` returns them.
         level
             Share of new measurements, from 0.01 to 0.99, that intervals around the predictions
             are to hold; no intervals where not given.
@@ -232,8 +236,12 @@ class Fitted:
         LociWarning
             If loci are missing, lie elsewhere, or can only be matched by their ids.
         """
-        check_panel(panel)
-        matched = match_loci(self.encoder, genotypes_of(panel))
+        if isinstance(panel, Genotypes):
+            genotypes = panel
+        else:
+            check_panel(panel)
+            genotypes = genotypes_of(panel)
+        matched = match_loci(self.encoder, genotypes)
         for doubt in matched.doubts:
             warnings.warn(doubt, LociWarning, stacklevel=2)
         own = replace(self, encoder=matched.encoder)
@@ -243,7 +251,7 @@ class Fitted:
             [half] = own.half_widths(matched.dosage, rows, levels=[level])
         table = prediction_table(
             own.predict(matched.dosage),
-            sample_id=panel["sample_id"].values,
+            sample_id=genotypes.sample_id,
             trait_names=self.trait_names,
             half_width=half,
         )
