@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 from pathlib import Path
@@ -43,6 +44,20 @@ def test_every_run_is_a_line_with_its_place_and_score(once: Result) -> None:
     assert "test R2" in lines[0]
     assert last.startswith("6 runs")
     assert last.endswith("6 of the last experiment, 0 others, 0 damaged")
+
+
+def test_before_an_experiment_has_ended_its_runs_are_not_those_of_another(done: Path) -> None:
+    (done / "experiment.json").unlink()
+    *lines, last = listing(done)
+    assert not any("not of the last" in line for line in lines)
+    assert "6 finished, 0 damaged; no experiment has ended here yet" in last
+
+
+def test_runs_that_failed_are_listed_with_their_reasons(done: Path) -> None:
+    about = json.loads((done / "experiment.json").read_text())
+    lost = {"model": "trees", "replicate": 0, "fold": 1, "reason": "it was cancelled"}
+    (done / "experiment.json").write_text(json.dumps(about | {"missing_runs": [lost]}))
+    assert "missing: trees replicate 0 fold 1: it was cancelled" in list(listing(done))
 
 
 def test_what_is_finished_needs_no_explanation(once: Result) -> None:

@@ -19,7 +19,7 @@ from crosstrait.experiments.run import METRICS, PROVENANCE
 from crosstrait.experiments.storage import storage_errors
 
 _DIGESTS = {"panel": "the panel's data", "split": "the samples of the split"}
-_ABSENT = "not there"
+_ABSENT = "absent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +70,17 @@ def list_runs(out: Path) -> list[CachedRun]:
         _cached_run(folder, used=folder.name in used)
         for folder in sorted((out / "runs").iterdir())
         if folder.is_dir() and not folder.name.startswith(".")
+    ]
+
+
+def list_missing(out: Path) -> list[str] | None:
+    """Return a line a run that the last experiment of a folder lacks; None where none has ended."""
+    about = _experiment(out)
+    if about is None:
+        return None
+    return [
+        f"{run['model']} replicate {run['replicate']} fold {run['fold']}: {run['reason']}"
+        for run in about.get("missing_runs", [])
     ]
 
 
@@ -178,11 +189,18 @@ def _cached_run(folder: Path, *, used: bool) -> CachedRun:
     )
 
 
+def _experiment(out: Path) -> dict[str, Any] | None:
+    try:
+        about: dict[str, Any] = json.loads((out / EXPERIMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return about
+
+
 def _used_folders(out: Path) -> set[str]:
     try:
-        experiment = json.loads((out / EXPERIMENT).read_text(encoding="utf-8"))
-        return {Path(run["folder"]).name for run in experiment["runs"]}
-    except (OSError, ValueError, KeyError, TypeError):
+        return {Path(run["folder"]).name for run in (_experiment(out) or {})["runs"]}
+    except (KeyError, TypeError):
         return set()
 
 

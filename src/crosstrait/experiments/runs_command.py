@@ -8,7 +8,14 @@ from pathlib import Path
 from crosstrait.experiments.cache import RunCache
 from crosstrait.experiments.driver import draw_splits
 from crosstrait.experiments.file import read_experiment
-from crosstrait.experiments.inventory import CachedRun, explain, find_unused, list_runs, prune
+from crosstrait.experiments.inventory import (
+    CachedRun,
+    explain,
+    find_unused,
+    list_missing,
+    list_runs,
+    prune,
+)
 from crosstrait.experiments.plan import plan
 from crosstrait.experiments.run import Workplace
 from crosstrait.experiments.searches import has_no_answer, plan_searches
@@ -17,24 +24,32 @@ from crosstrait.panel.sources import load_panel
 
 
 def listing(out: Path) -> Iterator[str]:
-    """Yield a line a run, then how many there are.
+    """Yield a line a run, then those that failed, then how many there are.
 
     Raises
     ------
     StorageError
         If ``out`` holds no runs.
     """
-    runs = list_runs(out)
+    runs, missing = list_runs(out), list_missing(out)
     width = max((len(run.folder.name) for run in runs), default=0)
     for run in runs:
-        yield f"{run.folder.name:{width}}  {_described(run)}"
+        other = "" if run.used or missing is None else "  not of the last experiment"
+        yield f"{run.folder.name:{width}}  {_described(run)}{other}"
+    yield from (f"missing: {line}" for line in missing or [])
     n_used = sum(run.used for run in runs)
     n_damaged = sum(not run.finished for run in runs)
     total = _megabytes(sum(run.n_bytes for run in runs))
-    yield (
-        f"{len(runs)} runs, {total}: {n_used} of the last experiment, "
-        f"{len(runs) - n_used - n_damaged} others, {n_damaged} damaged"
-    )
+    if missing is None:
+        yield (
+            f"{len(runs)} runs, {total}: {len(runs) - n_damaged} finished, {n_damaged} damaged; no "
+            f"experiment has ended here yet, and the same command goes on with it"
+        )
+    else:
+        yield (
+            f"{len(runs)} runs, {total}: {n_used} of the last experiment, "
+            f"{len(runs) - n_used - n_damaged} others, {n_damaged} damaged"
+        )
 
 
 def explained(out: Path, *, file: Path, changes: Sequence[str] = ()) -> Iterator[str]:
@@ -90,12 +105,11 @@ def _described(run: CachedRun) -> str:
     if not run.finished:
         return "damaged; it is trained again when needed"
     score = "" if run.test_r2 is None else f"test R2 {run.test_r2:.3f}  "
-    used = "" if run.used else "  not of the last experiment"
     seconds = run.about["train_seconds"]  # not known of an imported model, nor is its seed
     took = "" if seconds is None else f"{seconds:.1f} s  "
     return (
         f"replicate {run.about['replicate']} fold {run.about['fold']} seed {run.about['seed']}  "
-        f"{score}{took}{run.about['finished']}{used}"
+        f"{score}{took}{run.about['finished']}"
     )
 
 
