@@ -61,6 +61,16 @@ def test_epochs_that_are_repeated_after_a_kill_are_there_once(group: Group, tmp_
     assert read_history(path)[-2]["train_loss"] == "0.25"
 
 
+def test_zeros_that_a_power_cut_leaves_are_no_epochs(group: Group, tmp_path: Path) -> None:
+    path = tmp_path / growing_name(group.runs[0])
+    GrowingHistory(tmp_path, group.runs).add(an_epoch(1, seed=0))
+    with path.open("ab") as lines:
+        lines.write(b"\0" * 40 + b"\n")
+    history = GrowingHistory(tmp_path, group.runs)
+    history.add(an_epoch(2, seed=0))
+    assert epochs(path) == [("all", 1), ("all", 2)]
+
+
 def test_a_training_that_starts_anew_starts_its_history_anew(group: Group, tmp_path: Path) -> None:
     path = tmp_path / growing_name(group.runs[0])
     for epoch in (1, 2, 3):

@@ -75,11 +75,15 @@ class GrowingHistory:
 
 
 def read_history(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a ``history.csv``, finished or growing, but for a line not whole yet."""
+    """Return the rows of a ``history.csv``, finished or growing, but for a line not whole yet.
+
+    A power cut may leave zeros where lines should be: they and what follows are no rows.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
+    text = text.partition("\0")[0]
     return list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
 
 
