@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import platform
+import secrets
 from pathlib import Path
 
 
 def beside(path: Path) -> Path:
     """Return a hidden name beside ``path``, to write there and rename.
 
-    No other process has it, of this machine or of another that shares the disk.
+    No other process has it, of this machine, of a container or of another machine on this disk.
     """
-    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}")
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
