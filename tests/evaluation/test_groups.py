@@ -58,12 +58,6 @@ def test_rows_in_groups_of_their_own_keep_their_values() -> None:
     np.testing.assert_array_equal(GroupedRows(np.arange(50), 50).total(values), values)
 
 
-def test_a_group_varies_if_two_of_its_measured_values_differ() -> None:
-    values = np.array([[0.1], [0.1], [0.1], [0.2], [np.nan]])
-    rows = GroupedRows(np.array([0, 0, 1, 1, 2]), n_groups=3)
-    assert rows.varies(values, where=~np.isnan(values)).ravel().tolist() == [False, True, False]
-
-
 def test_only_splits_by_group_test_whole_groups() -> None:
     families = [f"f{i // 3}" for i in range(12)]
     panel = a_panel(families)

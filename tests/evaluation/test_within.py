@@ -71,6 +71,13 @@ def test_a_group_of_equal_observed_values_does_not_count() -> None:
     assert r_within(observed, predicted=2 * observed, groups=groups) == pytest.approx(1)
 
 
+def test_a_trait_of_equal_values_has_no_score() -> None:
+    observed = np.full((20, 1), 0.1)
+    predicted = np.random.default_rng(2).normal(size=(20, 1))
+    groups = ["a"] * 7 + ["b"] * 13
+    assert np.isnan(r_within(observed, predicted=predicted, groups=groups)).all()
+
+
 def test_without_a_group_of_five_cells_there_is_no_score() -> None:
     observed = np.random.default_rng(0).normal(size=(8, 1))
     groups = ["a"] * 4 + ["b"] * 4

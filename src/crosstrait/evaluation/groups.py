@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from crosstrait.errors import DataError, listed
 from crosstrait.panel.schema import Panel
@@ -84,24 +85,11 @@ class GroupedRows:
 
     def total(self, values: NDArray[Any]) -> FloatArray:
         """Return (n_groups, T) sums of (n, T) ``values``."""
-        return self._reduced(np.add, values)
-
-    def varies(self, values: FloatArray, *, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return (n_groups, T): whether two of the (n, T) ``values`` differ (exactly)."""
-        low = self._reduced(np.minimum, np.where(where, values, np.inf))
-        high = self._reduced(np.maximum, np.where(where, values, -np.inf))
-        varies: NDArray[np.bool_] = low < high
-        return varies
+        total: FloatArray = self._indicator @ values
+        return total
 
     @cached_property
-    def _sorted(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-        order = np.argsort(self.member, kind="stable")
-        in_order = self.member[order]
-        starts = np.flatnonzero(np.diff(in_order, prepend=-1))
-        return order, starts, in_order[starts]
-
-    def _reduced(self, function: np.ufunc, values: NDArray[Any]) -> FloatArray:
-        order, starts, present = self._sorted
-        result = np.zeros((self.n_groups, values.shape[1]))
-        result[present] = function.reduceat(values[order], starts, axis=0, dtype=np.float64)
-        return result
+    def _indicator(self) -> csr_array:
+        """(n_groups, n), 1 where a row is in a group."""
+        n = len(self.member)
+        return csr_array((np.ones(n), (self.member, np.arange(n))), shape=(self.n_groups, n))

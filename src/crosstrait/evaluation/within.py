@@ -20,7 +20,7 @@ WITHIN_METRIC = "r_within"
 LEAST_CELLS = 5
 """Groups with fewer measured cells of a trait have no r worth averaging."""
 
-# Predictions of equal genotypes differ by rounding, which single precision makes this large.
+# Share of the trait's SD: predictions of equal genotypes differ so by single precision.
 _ROUNDING = 1e-6
 
 
@@ -39,8 +39,8 @@ def r_within(observed: ArrayLike, *, predicted: ArrayLike, groups: Sequence[str]
         (n, T) predictions.
     groups
         n labels. A group counts for a trait of which it has at least `LEAST_CELLS` measured cells
-        that are not all equal; where its predictions are, to a millionth of the trait's SD, its r
-        is 0.
+        that are not all equal; where its predictions are, its r is 0, as a constant says nothing
+        about who is above whom. Values are equal that differ by a millionth of the trait's SD.
 
     Returns
     -------
@@ -70,21 +70,17 @@ def cells_that_count(observed: FloatArray, *, rows: GroupedRows) -> FloatArray:
     """Return (G, T) measured cells of (n, T) ``observed``, 0 where a group does not count."""
     measured = ~np.isnan(observed)
     n = rows.total(measured)
-    counts = (n >= LEAST_CELLS) & rows.varies(observed, where=measured)
-    return np.where(counts, n, 0.0)
+    spread = rows.total(_centred(observed, measured, rows) ** 2)
+    return np.where((n >= LEAST_CELLS) & (spread > _rounding(observed, measured, n)), n, 0.0)
 
 
 def r_by_group(observed: FloatArray, *, predicted: FloatArray, rows: GroupedRows) -> FloatArray:
     """Return (G, T) Pearson r within groups, 0 where either side is constant or absent."""
     measured = ~np.isnan(observed)
-    y = _centred(observed, measured, rows)
-    p = _centred(predicted, measured, rows)
+    y, p = _centred(observed, measured, rows), _centred(predicted, measured, rows)
     ss_y, ss_p = rows.total(y**2), rows.total(p**2)
-    n_cells = np.maximum(measured.sum(axis=0), 1)
-    mean = np.sum(observed, axis=0, where=measured) / n_cells
-    variance = np.sum((observed - mean) ** 2, axis=0, where=measured) / n_cells
-    varies = rows.varies(observed, where=measured)
-    varies &= ~(ss_p <= rows.total(measured) * _ROUNDING**2 * variance)
+    least = _rounding(observed, measured, rows.total(measured))
+    varies = (ss_y > least) & ~(ss_p <= least)
     r = np.divide(rows.total(y * p), np.sqrt(ss_y * ss_p), out=np.zeros_like(ss_y), where=varies)
     return np.clip(r, -1.0, 1.0)
 
@@ -94,10 +90,11 @@ def mean_r(r: FloatArray, *, cells: FloatArray, counts: FloatArray | None = None
 
     ``counts`` (b, G), how often each group is drawn, give (b, T) means, else it is (T,).
     """
-    drawn = np.ones((1, len(r))) if counts is None else counts
-    weight = drawn @ cells
+    some = cells.any(axis=1)
+    drawn = np.ones((1, some.sum())) if counts is None else counts[:, some]
+    weight = drawn @ cells[some]
     mean = np.full(weight.shape, np.nan)
-    np.divide(drawn @ (cells * r), weight, out=mean, where=weight > 0)
+    np.divide(drawn @ (cells * r)[some], weight, out=mean, where=weight > 0)
     return mean[0] if counts is None else mean
 
 
@@ -106,3 +103,13 @@ def _centred(values: FloatArray, measured: NDArray[np.bool_], rows: GroupedRows)
     values = np.where(measured, values, 0.0)
     mean = rows.total(values) / np.maximum(rows.total(measured), 1)
     return np.where(measured, values - mean[rows.member], 0.0)
+
+
+def _rounding(observed: FloatArray, measured: NDArray[np.bool_], n: FloatArray) -> FloatArray:
+    """Return (G, T) sums of squares, of ``n`` cells, up to which values are equal."""
+    low = np.min(observed, axis=0, where=measured, initial=np.inf)
+    high = np.max(observed, axis=0, where=measured, initial=-np.inf)
+    n_cells = np.maximum(measured.sum(axis=0), 1)
+    mean = np.sum(observed, axis=0, where=measured) / n_cells
+    variance = np.sum((observed - mean) ** 2, axis=0, where=measured) / n_cells
+    return np.maximum(n, 1) * _ROUNDING**2 * np.where(low < high, variance, np.inf)
