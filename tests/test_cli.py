@@ -144,7 +144,7 @@ def test_runs_that_fail_give_exit_code_1_and_a_line_each(
     assert all("(log: " in line for line in lines)
     assert "4 failed" in captured.out
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "A run is missing" in page
+    assert "4 runs are missing" in page
 
 
 def test_an_unwritable_folder_is_refused_before_any_training(

@@ -60,13 +60,16 @@ def test_standard_errors_come_by_sample_and_trait_name() -> None:
 def test_rows_above_the_ceiling_are_found() -> None:
     board = pd.DataFrame(
         {
-            "model": ["a", "b", "b"],
-            "trait": ["li"] * 3,
-            "metric": ["r2_of_ceiling", "r2_of_ceiling", "r2"],
-            "mean": [0.98, 1.01, 1.5],
+            "model": ["a", "b", "c", "b"],
+            "trait": ["li"] * 4,
+            "metric": [*["r2_of_ceiling"] * 3, "r2"],
+            "mean": [0.98, 1.01, 1.1, 1.5],
+            "ci_low": [0.9, 0.95, 1.02, 1.4],
         }
     )
-    assert above_ceiling(board)["model"].tolist() == ["b"]
+    above = above_ceiling(board)
+    assert above["model"].tolist() == ["b", "c"]
+    assert above["sure"].tolist() == [False, True]
 
 
 def test_the_published_lithium_errors_leave_the_ceiling_that_was_measured(real_data: Path) -> None:

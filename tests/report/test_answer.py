@@ -105,4 +105,23 @@ def test_models_without_a_mean_are_never_the_best(mean: float) -> None:
     table = board(("canonical", mean, 1.0), ("ridge", 0.4, 0.4))
     assert find_answer(table, comparison=differences()).best.model == "ridge"
     table = board(("canonical", mean, 1.0))
+    table.loc[1, "mean"] = 0.4  # of one trait
     assert "none can be called the best" in find_answer(table, comparison=differences()).sentence
+
+
+def test_a_winner_that_may_be_no_better_than_the_mean_is_said_to_be_none() -> None:
+    pair = differences(("trees", "ridge", 0.01, 0.002, 0.02))
+    below = find_answer(board(("trees", -0.027, 9.0), ("ridge", -0.037, 0.4)), comparison=pair)
+    assert below.verdict.replace("\xa0", " ") == (
+        "No model is better than predicting the mean: trees scores highest, mean R² \N{MINUS SIGN}"
+        "0.027 over 2 traits (95 % interval \N{MINUS SIGN}0.037 to \N{MINUS SIGN}0.017)"
+    )
+    near = find_answer(board(("trees", 0.005, 9.0), ("ridge", -0.005, 0.4)), comparison=pair)
+    assert near.verdict.startswith("No model is surely better than predicting the mean: trees")
+    alone = find_answer(board(("ridge", -0.1, 0.4), traits=1), comparison=differences())
+    assert alone.verdict.startswith("ridge is not better than predicting the mean: R² ")
+
+
+def test_where_every_model_misses_runs_that_is_said() -> None:
+    table = board(("canonical", math.nan, 1.0), ("ridge", math.nan, 1.0))
+    assert "Every model misses runs" in find_answer(table, comparison=differences()).sentence

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
-from crosstrait.report.calibration import calibration_plate, coverages, noise_lines
+from crosstrait.report.calibration import (
+    PERHAPS_ABOVE,
+    SURELY_ABOVE,
+    calibration_plate,
+    coverages,
+    noise_lines,
+)
 from crosstrait.report.page import write_report
+from crosstrait.report.table import leaderboard_table
 from support.run_folder import write_more_tables, write_run_folder
 
 
@@ -49,10 +58,37 @@ def test_a_trait_says_when_its_standard_errors_overstate_the_noise() -> None:
         columns=names,
     )
     board = pd.DataFrame(
-        [("gp", "a", "r2_of_ceiling", 1.1), ("gp", "b", "r2_of_ceiling", 0.9)],
-        columns=["model", "trait", "metric", "mean"],
+        [("gp", "a", "r2_of_ceiling", 1.1, 1.01), ("gp", "b", "r2_of_ceiling", 0.9, 0.8)],
+        columns=["model", "trait", "metric", "mean", "ci_low"],
     )
     a, b, c = noise_lines(noise, leaderboard=board)
-    assert a.verdict == "gp exceeds the ceiling: the standard errors overstate the noise"
+    assert a.verdict == (
+        "gp exceeds the ceiling: the standard errors overstate the noise, or something leaked"
+    )
     assert b.verdict.startswith("may overstate the noise: gp finds 20.0")
     assert c.verdict == ""
+    board["ci_low"] = 0.9
+    a, *_ = noise_lines(noise, leaderboard=board)
+    assert a.verdict == (
+        "gp exceeds the ceiling, but within what the sampling of the test cells explains"
+    )
+
+
+def test_page_and_terminal_say_the_same_of_a_model_above_the_ceiling(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path, standard_error=1.2, n_samples=80, resamples=50)
+    table = pd.read_csv(folder / "leaderboard.csv")
+    share = table["metric"] == "r2_of_ceiling"
+    assert (table.loc[share, "mean"] > 1).any()
+    for low, said, other in (
+        (0.9, PERHAPS_ABOVE, SURELY_ABOVE),
+        (1.01, SURELY_ABOVE, PERHAPS_ABOVE),
+    ):
+        table.loc[share, "ci_low"] = low
+        table.to_csv(folder / "leaderboard.csv", index=False)
+        write_more_tables(folder, standard_error=1.2)
+        page = write_report(folder).read_text()
+        console = Console(width=400, record=True, quiet=False, file=io.StringIO())
+        console.print(leaderboard_table(folder))
+        for text in (page, console.export_text()):
+            assert said in text
+            assert other not in text

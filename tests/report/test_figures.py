@@ -8,12 +8,14 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from crosstrait.evaluation.comparison import ComparisonRow
 from crosstrait.evaluation.leaderboard import LeaderboardRow
 from crosstrait.report.figures import r2_by_trait, trait_differences
+from crosstrait.report.plates import scores_plate
 from crosstrait.report.style import MM
 from crosstrait.report.svg import TIP
 
@@ -129,3 +131,29 @@ def test_a_pair_can_be_looked_at_from_either_side() -> None:
     figure = trait_differences(comparison(), model="ridge", other="trees")
     points = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in points] == [0.03, -0.01, -0.03]
+
+
+def test_a_line_that_goes_on_below_the_axis_ends_in_an_arrowhead() -> None:
+    table = board({"ridge": [0.4, -0.2], "trees": [0.45, 0.05]}, sd=math.nan)
+    axes = r2_by_trait(table).axes[0]
+    assert axes.get_ylim()[0] == pytest.approx(-0.25)
+    marks = [line for line in axes.lines if line.get_marker() == "v"]
+    assert [len(line.get_xdata()) for line in marks] == [1]
+    assert "arrowhead" in scores_plate(table, units="replicates").caption
+
+
+def test_the_axis_reaches_the_end_of_every_line_above_its_lowest_place() -> None:
+    table = board({"ridge": [0.4, -0.02], "trees": [0.45, 0.05]}, sd=math.nan)
+    axes = r2_by_trait(table).axes[0]
+    assert -0.25 < axes.get_ylim()[0] < -0.12
+    assert not [line for line in axes.lines if line.get_marker() == "v"]
+    assert "arrowhead" not in scores_plate(table, units="replicates").caption
+
+
+def test_the_legend_is_read_in_rows_in_the_order_of_the_bars() -> None:
+    models = [f"m{k}" for k in range(8)]
+    figure = r2_by_trait(board({model: [0.4] for model in models}), width_mm=85)
+    (legend,) = figure.legends
+    FigureCanvasAgg(figure).draw()
+    at = {text.get_text(): text.get_window_extent() for text in legend.get_texts()}
+    assert sorted(at, key=lambda name: (-round(at[name].y0), at[name].x0)) == models

@@ -92,3 +92,15 @@ def test_models_of_two_folders_share_no_test_cells(run: Path, lean: Path) -> Non
         find_plate("scores", folders=[run, lean])
     with pytest.raises(SettingsError, match="needs the folder"):
         find_plate("scores", folders=[])
+
+
+@pytest.mark.parametrize("name", ["observed-predicted", "missing", "correlations"])
+def test_a_figure_of_one_model_refuses_two(run: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match="is of one model; got 2: ridge, trees"):
+        find_plate(name, folders=run, models=["ridge", "trees"])
+    assert find_plate(name, folders=run, models=["ridge", "ridge"])
+
+
+def test_a_difference_refuses_three_models(run: Path) -> None:
+    with pytest.raises(SettingsError, match="is of 2 models; got 3"):
+        find_plate("differences", folders=run, models=["ridge", "trees", "canonical"])

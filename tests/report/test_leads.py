@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from crosstrait.evaluation.leaderboard import LeaderboardRow
@@ -63,3 +64,23 @@ def test_models_are_told_apart_by_what_learning_across_traits_does_for_them() ->
         "hurts b (\N{MINUS SIGN}0.020), makes no sure difference for c (+0.005)."
     )
     assert scopes_text([]) == ""
+
+
+def test_a_better_model_that_is_hardly_cheaper_is_not_passed_over_in_silence(
+    tmp_path: Path,
+) -> None:
+    accuracy = {"ridge": 0.3, "trees": 0.4, "canonical": 0.5, "transformer": 0.6}
+    folder = write_run_folder(tmp_path, accuracy=accuracy, resamples=20)
+    table = pd.read_csv(folder / "leaderboard.csv")
+    table.loc[table["model"] == "canonical", "train_seconds"] = 700.0
+    table.to_csv(folder / "leaderboard.csv", index=False)
+    read = RunFolder.read(folder)
+    said = bargain_text(standings(read.leaderboard, comparison=read.comparison))
+    assert said.replace("\xa0", " ").startswith(
+        "The best of the models that are more than 20 % cheaper, trees, has "
+    )
+
+
+def test_a_model_that_alone_has_scores_wins_no_trait() -> None:
+    rows = [row("gp", "a", 0.5), row("gp", "b", 0.5), row("trees", "a", math.nan)]
+    assert wins_text(rows) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -189,7 +190,7 @@ def test_the_sd_is_said_to_be_over_splits_where_it_is(tmp_path: Path) -> None:
 
 
 def test_a_missing_run_is_said_at_the_leaderboard(tmp_path: Path) -> None:
-    folder = write_run_folder(tmp_path, lost=("transformer", 1, 0))
+    folder = write_run_folder(tmp_path, lost=[("transformer", 1, 0)])
     text, read = page(folder)
     assert "the loss is NaN" in text
     assert read.headings[0][1].startswith(("trees", "canonical"))
@@ -247,3 +248,41 @@ def test_a_folder_that_no_run_wrote_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         write_report(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_every_model_misses_a_run_there_is_a_page_of_what_is_known(tmp_path: Path) -> None:
+    lost = [("ridge", 0, 1), ("trees", 0, 0), ("trees", 1, 0)]
+    two = {"ridge": 0.4, "trees": 0.5}
+    text, read = page(write_run_folder(tmp_path, accuracy=two, lost=lost, resamples=20))
+    assert read.headings[0][1].startswith("Every model misses runs")
+    assert [head for level, head in read.headings if level == 2] == [
+        "Leaderboard",
+        "Data",
+        "Split and leakage audit",
+        "Provenance",
+    ]
+    assert "3 runs are missing." in text
+    words = " ".join(" ".join(read.text).split())
+    for model, replicate, fold in lost:
+        assert f"{model}, replicate {replicate}, fold {fold} (the loss is NaN)" in words
+    assert "on identical test cells" not in words
+
+
+def test_where_no_model_can_be_ranked_the_traits_are_still_shown(tmp_path: Path) -> None:
+    only = {"ridge": ["Lithium"], "trees": ["x4NQO"]}
+    two = {"ridge": 0.4, "trees": 0.5}
+    text, read = page(write_run_folder(tmp_path, accuracy=two, only=only, resamples=20))
+    assert "none can be called the best" in read.headings[0][1]
+    assert "Accuracy by trait" in [head for _, head in read.headings]
+    assert "predicts 1 of 2 traits" in text
+
+
+def test_counts_are_of_the_traits_of_the_experiment(tmp_path: Path) -> None:
+    folder = write_run_folder(tmp_path, resamples=20)
+    about = json.loads((folder / "experiment.json").read_text())
+    about["panel"] |= {"n_traits": 4, "n_measured": [*about["panel"]["n_measured"], 50]}
+    about["panel"]["used"] = {"n_traits": 3, "n_measured": 570, "n_complete_samples": 171}
+    (folder / "experiment.json").write_text(json.dumps(about))
+    words = " ".join(" ".join(page(folder)[1].text).split())
+    assert words.count("3 of 4 traits") == 2
+    assert "30 cells (5.0 %); 171 of 200 samples have all 3" in words

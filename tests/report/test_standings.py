@@ -54,7 +54,7 @@ def test_a_model_of_some_traits_is_set_against_the_best_on_those(
 
 
 def test_a_model_with_a_lost_run_is_not_ranked(tmp_path: Path) -> None:
-    found = lines(write_run_folder(tmp_path, lost=("transformer", 1, 0)))
+    found = lines(write_run_folder(tmp_path, lost=[("transformer", 1, 0)]))
     assert found["transformer"].rank is None
     assert found["transformer"].note.startswith("runs are missing")
     assert [line.rank for line in found.values()] == [1, 2, 3, None]

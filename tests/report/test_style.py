@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib as mpl
 import pytest
 
+from crosstrait.models.registry import model_names
 from crosstrait.report.style import figure_style, model_colours
 
 
@@ -25,3 +26,20 @@ def test_the_importing_program_keeps_its_own_settings() -> None:
         assert mpl.rcParams["svg.fonttype"] == "none"
         assert mpl.rcParams["pdf.fonttype"] == 42
     assert dict(mpl.rcParams) == before
+
+
+def test_a_name_of_ones_own_keeps_its_colour_when_models_are_added() -> None:
+    alone = model_colours(["ridge", "ours"])["ours"]
+    beside = model_colours(["a_name", "lasso", "ours", "ridge", "stack", *model_names()])["ours"]
+    assert beside == alone
+
+
+def test_every_model_of_crosstrait_has_a_colour_of_its_own() -> None:
+    colours = model_colours(model_names())
+    assert len(set(colours.values())) == len(colours)
+    for name, colour in colours.items():
+        assert model_colours([name, "another"]) == {name: colour, **model_colours(["another"])}
+
+
+def test_a_version_of_a_model_has_a_tint_of_its_colour() -> None:
+    assert model_colours(["ridge-single"])["ridge-single"] == "#bac0c7"

@@ -47,7 +47,7 @@ def test_complete_cases_are_said_above_the_numbers(tmp_path: Path) -> None:
 
 
 def test_a_lost_run_is_said_below(tmp_path: Path) -> None:
-    text = printed(write_run_folder(tmp_path, lost=("trees", 1, 1)))
+    text = printed(write_run_folder(tmp_path, lost=[("trees", 1, 1)]))
     assert "trees: runs are missing" in text
 
 
@@ -61,3 +61,12 @@ def test_a_narrow_terminal_has_fewer_columns_and_every_number_whole(tmp_path: Pa
     table = narrow[: narrow.index("RMSE")]
     assert set(number.findall(table)) <= set(number.findall(wide))
     assert max(map(len, narrow.splitlines())) <= NARROW
+
+
+def test_where_every_model_misses_a_run_each_is_said_to(tmp_path: Path) -> None:
+    lost = [("ridge", 0, 1), ("trees", 1, 0)]
+    two = {"ridge": 0.4, "trees": 0.5}
+    text = printed(write_run_folder(tmp_path, accuracy=two, lost=lost, resamples=20))
+    assert "ridge: runs are missing" in text
+    assert "trees: runs are missing" in text
+    assert "Every model misses runs, so none has a score" in text

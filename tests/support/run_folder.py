@@ -37,12 +37,12 @@ def write_run_folder(
     pooled: bool = True,
     only: Mapping[str, Sequence[str]] | None = None,
     standard_error: float | None = None,
-    lost: tuple[str, int, int] | None = None,
+    lost: Sequence[tuple[str, int, int]] = (),
     protocol: str = "masked",
     n_groups: int | None = None,
     resamples: int = 200,
 ) -> Path:
-    """Write every file that a report is made of; ``lost`` is a planned run that did not end.
+    """Write every file that a report is made of; ``lost`` are planned runs that did not end.
 
     With ``n_groups``, whole groups were tested.
     """
@@ -63,8 +63,8 @@ def write_run_folder(
     )
     if lost:
         at = pd.MultiIndex.from_frame(cells[keys].astype({"model": str}))
-        cells = cells[at != lost].reset_index(drop=True)
-    ended = [run for run in plan if run != lost]
+        cells = cells[~at.isin(list(lost))].reset_index(drop=True)
+    ended = [run for run in plan if run not in lost]
     errors = None
     if standard_error is not None:
         samples = [f"S{i:04d}" for i in range(n_samples)]
@@ -83,9 +83,9 @@ def write_run_folder(
     content["runs"] = runs
     content["resampled"] = describe_resampling(scores)
     if lost:
-        model, replicate, fold = lost
         content["missing_runs"] = [
             {"model": model, "replicate": replicate, "fold": fold, "reason": "the loss is NaN"}
+            for model, replicate, fold in lost
         ]
     (folder / "experiment.json").write_text(json.dumps(content, indent=1))
     return folder

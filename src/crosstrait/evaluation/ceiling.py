@@ -74,10 +74,13 @@ def standard_errors(panel: Panel) -> pd.DataFrame | None:
 def above_ceiling(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """Return the leaderboard's ``r2_of_ceiling`` rows where a model exceeds the ceiling.
 
-    Such a row says that the standard errors overstate the noise, or that something leaked.
+    The column ``sure`` is added: whether the interval lies above the ceiling too. Such a row says
+    that the standard errors overstate the noise, or that something leaked; any other is within
+    what the sampling of the test cells explains.
     """
     share = leaderboard["metric"] == "r2_of_ceiling"
-    return leaderboard[share & (leaderboard["mean"] > 1.0)].reset_index(drop=True)
+    above = leaderboard[share & (leaderboard["mean"] > 1.0)].reset_index(drop=True)
+    return above.assign(sure=above["ci_low"] > 1.0)
 
 
 class NoiseRow(NamedTuple):

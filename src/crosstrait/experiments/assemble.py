@@ -108,7 +108,7 @@ def assemble(
             "command": command(),
             "written": now(),
             "protocol": experiment.models[0].train.protocol,
-            "panel": describe_panel(at.panel),
+            "panel": describe_panel(at.panel, traits=_traits(runs)),
             "resampled": describe_resampling(scores),
             "audit": [*audit(at.panel, at.splits, traits=_traits(runs)), *tuning],
             "splits": [describe_split(split, fold) for fold, split in enumerate(at.splits)],
@@ -139,9 +139,10 @@ def assemble(
     )
 
 
-def describe_panel(panel: Panel) -> dict[str, Any]:
-    """Return what the panel holds, in numbers."""
+def describe_panel(panel: Panel, *, traits: Sequence[str]) -> dict[str, Any]:
+    """Return what the panel holds, in numbers, and of it the experiment's ``traits``."""
     measured = ~np.isnan(panel["trait_value"].values)
+    used = measured[:, np.isin(panel["trait_name"].values, list(traits))]
     return {
         "source": str(panel.attrs["source"]),
         "digest": str(panel.attrs["digest"]),
@@ -152,6 +153,11 @@ def describe_panel(panel: Panel) -> dict[str, Any]:
         "trait_names": [str(name) for name in panel["trait_name"].values],
         "n_measured": measured.sum(axis=0).tolist(),
         "n_complete_samples": int(measured.all(axis=1).sum()),
+        "used": {
+            "n_traits": int(used.shape[1]),
+            "n_measured": int(used.sum()),
+            "n_complete_samples": int(used.all(axis=1).sum()),
+        },
     }
 
 

@@ -13,6 +13,22 @@ from crosstrait.panel.inspect.genotypes import summarise_genotypes
 from crosstrait.panel.schema import Panel, row_blocks
 from crosstrait.split.manifest import Split
 
+# What the sentences of leaks end with, by which a report knows them again.
+_OTHER_TRAITS = "the scores do not say how a sample without any measurement is predicted."
+_TWINS = "leave all but one out; crosstrait inspect names them."
+_GROUPS = "the scores do not say how a new group is predicted."
+
+
+def leaks(sentences: Sequence[str]) -> list[str]:
+    """Return those sentences of `audit` by which what was tested was not new to the models.
+
+    Examples
+    --------
+    >>> leaks(["No group has samples in training and in test."])
+    []
+    """
+    return [text for text in sentences if text.endswith((_OTHER_TRAITS, _TWINS, _GROUPS))]
+
 
 def audit(panel: Panel, splits: Sequence[Split], *, traits: Sequence[str]) -> list[str]:
     """Return sentences on samples shared between parts, twins, groups and missing cells.
@@ -53,8 +69,7 @@ def _cells(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
         n_both = sum(int((s.learnable(panel) & s.tested(panel)).sum()) for s in splits)
         yield (
             f"{n_test:,} tested cells are of samples whose other traits were learned from (CV2), "
-            f"{n_both:,} of them were learned from themselves: the scores do not say how a sample "
-            f"without any measurement is predicted."
+            f"{n_both:,} of them were learned from themselves: {_OTHER_TRAITS}"
         )
     if n_hidden:
         yield f"{n_hidden:,} further cells were hidden from learning, and are not scored."
@@ -77,7 +92,7 @@ def _twins(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
         yield (
             f"{len(twins):,} of {n_test:,} tests are of a sample that is nearly equal to one that "
             f"was learned from, such as {listed(dict.fromkeys(twins), most=3)}: put them on one "
-            f"side with groups, or leave all but one out; crosstrait inspect names them."
+            f"side with groups, or {_TWINS}"
         )
     else:
         yield "No test sample is nearly equal to a sample that was learned from."
@@ -95,7 +110,7 @@ def _groups(panel: Panel, splits: Sequence[Split]) -> Iterator[str]:
     if split_up:
         yield (
             f"{len(split_up)} groups have samples in training and in test, such as "
-            f"{listed(split_up, most=3)}: the scores do not say how a new group is predicted."
+            f"{listed(split_up, most=3)}: {_GROUPS}"
         )
     else:
         yield "No group has samples in training and in test."

@@ -12,6 +12,7 @@ from rich.console import Console
 from crosstrait.errors import SettingsError, TrainingError
 from crosstrait.experiments.assemble import assemble
 from crosstrait.experiments.cache import RunCache
+from crosstrait.experiments.constant_traits import check_traits_vary
 from crosstrait.experiments.current import is_current, made_of
 from crosstrait.experiments.engines.choose import check_engine, make_engine
 from crosstrait.experiments.engines.engine import Engine, Failure, Listener, both_passes
@@ -104,6 +105,7 @@ def run_experiment(
     panel = load_panel(experiment.data.panel)
     splits = draw_splits(experiment, panel)
     runs = plan(experiment, panel=panel, splits=splits)
+    check_traits_vary(runs, panel=panel, splits=splits, where="in [data]")
     write_splits(splits, folder=out / "splits")
     workplace = Workplace(panel=panel, splits=splits, cache=RunCache(out / "runs"))
     engine = make_engine(

@@ -38,6 +38,10 @@ class Answer:
         Ranked models whose difference to the best may be zero, by its 95 % interval.
     traits
         The traits that the mean is over.
+    scored
+        Whether any model has a score on any trait; where every model misses a run none has.
+    above_mean
+        Ranked models whose R2 is surely above 0, which predicting the mean has, by its interval.
     """
 
     best: LeaderboardRow | None
@@ -47,6 +51,23 @@ class Answer:
     over_baseline: ComparisonRow | None
     ties: tuple[str, ...]
     traits: tuple[str, ...]
+    scored: bool
+    above_mean: tuple[str, ...]
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the best model is surely better than predicting the mean."""
+        return self.best is not None and self.best.model in self.above_mean
+
+    @property
+    def no_better(self) -> str:
+        """That the best model, or none, predicts better than the mean; "" where it does."""
+        if self.best is None or self.predicts:
+            return ""
+        better = f"{'surely ' if self.best.mean > 0 else ''}better than predicting the mean"
+        if self.above_mean or self.runner_up is None:
+            return f"{self.best.model} is not {better}"
+        return f"No model is {better}"
 
     @property
     def is_clear(self) -> bool:
@@ -62,6 +83,8 @@ class Answer:
     def verdict(self) -> str:
         """Its beginning: which model, and how accurate it is."""
         best = self.best
+        if best is None and not self.scored:
+            return "Every model misses runs, so none has a score and none can be called the best."
         if best is None:
             return "No model has a score over all traits, so none can be called the best."
         r2 = fixed(best.mean)
@@ -70,6 +93,10 @@ class Answer:
             if len(self.traits) == 1
             else f"mean R² {r2} over {count(len(self.traits))} traits"
         )
+        if not self.above_mean:
+            highest = f"{best.model} scores highest, " if self.runner_up else ""
+            interval = interval_text(best.ci_low, best.ci_high)
+            return f"{self.no_better}: {highest}{reach} (95\u00a0% interval {interval})"
         if self.runner_up is None:
             place = "is alone"
         elif self.is_clear:
@@ -125,7 +152,13 @@ def find_answer(leaderboard: pd.DataFrame, *, comparison: pd.DataFrame) -> Answe
             if (lead := _over(comparison, best, row)) and lead.ci_low <= 0
         ),
         traits=tuple(dict.fromkeys(row.trait for row in rows if row.trait != MEAN)),
+        scored=any(math.isfinite(row.mean) for row in rows),
+        above_mean=tuple(row.model for row in ranked if _above_zero(row)),
     )
+
+
+def _above_zero(row: LeaderboardRow) -> bool:
+    return row.mean > 0 and not row.ci_low <= 0  # without an interval, the mean decides
 
 
 def _over(

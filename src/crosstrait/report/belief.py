@@ -10,13 +10,14 @@ from typing import Any, Literal
 import pandas as pd
 
 from crosstrait.evaluation.comparison import ComparisonRow, difference_rows
-from crosstrait.evaluation.leaderboard import MEAN
+from crosstrait.evaluation.leaderboard import MEAN, LeaderboardRow
+from crosstrait.experiments.audit import leaks
 from crosstrait.report.answer import Answer
+from crosstrait.report.coverage import Covered, farthest, judge_coverage
 from crosstrait.report.curves import best_epoch
 from crosstrait.report.folder import RunRecord
-from crosstrait.report.numbers import count, digits_of, fixed, interval_text, listed, share
-
-_WELL_COVERED = 0.03
+from crosstrait.report.numbers import count, digits_of, fixed, interval_text, listed, share, spaced
+from crosstrait.report.resampling import resampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +54,16 @@ def reasons(
     if answer.best is None:
         return []
     found = [
-        _of_lead(answer),
-        _of_traits(answer, comparison),
+        # Which of models that predict nothing is ahead says nothing for any of them.
+        _of_mean(answer),
+        *(
+            [_of_lead(answer, experiment), _of_traits(answer, comparison)]
+            if answer.above_mean
+            else []
+        ),
         _of_seeds(answer, runs, experiment),
         _of_split(experiment),
-        _of_intervals(answer.best.model, calibration),
+        _of_intervals(answer.best, calibration),
         _of_stopping(runs),
     ]
     return [reason for reason in found if reason]
@@ -74,7 +80,24 @@ def unfinished(runs: Sequence[RunRecord]) -> list[str]:
     return [model for model, last in watched.items() if 2 * sum(last) > len(last)]
 
 
-def _of_lead(answer: Answer) -> Reason | None:
+def _of_mean(answer: Answer) -> Reason | None:
+    best = answer.best
+    if best is None or answer.predicts:
+        return None
+    interval = interval_text(best.ci_low, best.ci_high)
+    held = "zero lies in it" if best.ci_low <= 0 <= best.ci_high else "it lies below zero"
+    text = f"R² of {best.model} is {fixed(best.mean)}"
+    if math.isfinite(best.ci_low):
+        text += f", 95\u00a0% interval {interval}: {held}"
+    return Reason(
+        kind="caution",
+        claim=answer.no_better,
+        text=f"{text}. The mean of the test values itself has R² 0.",
+        section="leaderboard",
+    )
+
+
+def _of_lead(answer: Answer, experiment: Mapping[str, Any]) -> Reason | None:
     row = answer.over_runner_up
     if row is None:
         return None
@@ -86,7 +109,7 @@ def _of_lead(answer: Answer) -> Reason | None:
         return Reason(
             kind="for",
             claim="The lead is more than chance",
-            text=f"{numbers}: other test samples would hardly turn it.",
+            text=f"{numbers}: other {resampling(experiment).others} would hardly turn it.",
             section="leaderboard",
         )
     return Reason(
@@ -100,30 +123,51 @@ def _of_lead(answer: Answer) -> Reason | None:
 def _of_traits(answer: Answer, comparison: pd.DataFrame) -> Reason | None:
     if answer.best is None or len(answer.traits) < 2:
         return None
-    parts, worse = [], 0
+    wins = []
     for lead in dict.fromkeys(
         row.other for row in (answer.over_runner_up, answer.over_baseline) if row
     ):
         rows = difference_rows(comparison, model=answer.best.model, other=lead, metric="r2")
-        traits = [row for row in rows if row.trait != MEAN]
-        parts.append(_won(traits, lead))
-        worse += sum(row.ci_high < 0 for row in traits)
-    if not parts:
+        wins.append(_won([row for row in rows if row.trait != MEAN], lead))
+    if not wins:
         return None
+    kind: Literal["for", "caution"]
+    if any(won.lower for won in wins):
+        kind, claim = "caution", "It does not win on every trait"
+    elif all(won.higher == won.n_traits for won in wins):
+        kind, claim = "for", "No trait speaks against it"
+    elif all(won.surely for won in wins):
+        kind, claim = "for", "No trait surely speaks against it"
+    else:
+        kind, claim = "caution", "No single trait decides for it"
     return Reason(
-        kind="caution" if worse else "for",
-        claim="It does not win on every trait" if worse else "No trait speaks against it",
-        text=f"Above {'; above '.join(parts)}.",
-        section="traits",
+        kind=kind, claim=claim, text=f"Above {'; above '.join(map(str, wins))}.", section="traits"
     )
 
 
-def _won(rows: Sequence[ComparisonRow], other: str) -> str:
-    higher = sum(row.difference > 0 for row in rows)
-    surely = sum(row.ci_low > 0 for row in rows)
-    lower = sum(row.ci_high < 0 for row in rows)
-    text = f"{other} on {higher} of {len(rows)} traits, surely on {surely}"
-    return text + (f", surely below on {lower}" if lower else "")
+@dataclass(frozen=True, kw_only=True)
+class _Won:
+    """On how many traits a model stands above another: at all, and surely; or surely below."""
+
+    other: str
+    n_traits: int
+    higher: int
+    surely: int
+    lower: int
+
+    def __str__(self) -> str:
+        text = f"{self.other} on {self.higher} of {self.n_traits} traits, surely on {self.surely}"
+        return text + (f", surely below on {self.lower}" if self.lower else "")
+
+
+def _won(rows: Sequence[ComparisonRow], other: str) -> _Won:
+    return _Won(
+        other=other,
+        n_traits=len(rows),
+        higher=sum(row.difference > 0 for row in rows),
+        surely=sum(row.ci_low > 0 for row in rows),
+        lower=sum(row.ci_high < 0 for row in rows),
+    )
 
 
 def _of_seeds(
@@ -165,29 +209,52 @@ def _of_split(experiment: Mapping[str, Any]) -> Reason | None:
         else f"{count(n_test / len(splits))} of {count(panel['n_samples'])} samples were tested"
         + (f" in each of {len(splits)} splits" if len(splits) > 1 else "")
     )
-    return Reason(
-        kind="for",
-        claim="Tested on samples it never saw",
-        text=f"Split {splits[0]['scheme']}: {shown}; the test cells are the same for every model.",
-        section="split",
-    )
+    text = f"Split {splits[0]['scheme']}: {shown}; the test cells are the same for every model."
+    known = leaks(experiment.get("audit", []))
+    if known:
+        return Reason(
+            kind="caution",
+            claim="Tested on what is close to what it learned from",
+            text=" ".join([text, *(spaced(sentence) for sentence in known)]),
+            section="split",
+        )
+    return Reason(kind="for", claim="Tested on samples it never saw", text=text, section="split")
 
 
-def _of_intervals(model: str, calibration: pd.DataFrame) -> Reason | None:
-    rows = calibration[(calibration["model"] == model) & (calibration["trait"] == MEAN)]
-    if rows.empty:
+def _of_intervals(best: LeaderboardRow, calibration: pd.DataFrame) -> Reason | None:
+    rows = calibration[calibration["model"] == best.model]
+    found = judge_coverage(rows, n_units=best.n_replicates)
+    means = sorted((one for one in found if one.trait == MEAN), key=lambda one: -one.level)
+    worst = farthest(found)
+    if not means or worst is None:
         return None
-    row = rows.sort_values("level").iloc[-1]
-    off = float(row["coverage"] - row["level"])
-    level = f"{row['level']:.0%}".replace("%", "\u00a0%")
-    claims = {0: "Its intervals hold", 1: "Its intervals are wide", -1: "Its intervals are narrow"}
-    sign = 0 if abs(off) <= _WELL_COVERED else int(math.copysign(1, off))
+    held = listed([share(one.coverage) for one in means])
+    text = f"{held} of the test cells lie in its {listed([_level(one) for one in means])} intervals"
+    text += ", in this order." if len(means) > 1 else "."
+    if len({one.trait for one in found}) > 2:
+        text += (
+            f" Farthest off is {worst.trait}, with {share(worst.coverage)} in those of "
+            f"{_level(worst)}{', more than the sampling of its cells explains' * worst.is_off}."
+        )
+    sides = ["wide" if one.gap > 0 else "narrow" for one in means if one.is_off]
+    if len(set(sides)) > 1:
+        claim = "Its intervals are wide at one level and narrow at another"
+    elif sides:
+        claim = f"Its intervals are {sides[0]}"
+    elif worst.is_off:
+        claim = "Its intervals do not hold on every trait"
+    else:
+        claim = "Its intervals hold"
     return Reason(
-        kind="for" if sign == 0 else "caution",
-        claim=claims[sign],
-        text=f"{share(float(row['coverage']))} of the test cells lie in its {level} intervals.",
+        kind="caution" if sides or worst.is_off else "for",
+        claim=claim,
+        text=text,
         section="calibration",
     )
+
+
+def _level(one: Covered) -> str:
+    return f"{one.level:.0%}".replace("%", "\u00a0%")
 
 
 def _of_stopping(runs: Sequence[RunRecord]) -> Reason | None:

@@ -9,12 +9,16 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from crosstrait.evaluation.ceiling import STANDARD_ERRORS
+from crosstrait.evaluation.ceiling import STANDARD_ERRORS, above_ceiling
 from crosstrait.evaluation.leaderboard import MEAN
 from crosstrait.report.numbers import MINUS, fixed, share
 from crosstrait.report.plates import Plate
 from crosstrait.report.style import FONT_POINTS, INK, MUTED, figure_style, light_grid, new_figure
 from crosstrait.report.svg import TIP
+
+SURELY_ABOVE = "the standard errors overstate the noise, or something leaked"
+PERHAPS_ABOVE = "within what the sampling of the test cells explains"
+"""What is said of a model above the noise ceiling, surely so or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,13 +130,15 @@ class NoiseLine:
     ----------
     shares
         Source -> share of the observed variance.
-    exceeded
-        Models whose R2 exceeds the ceiling of the standard errors.
+    exceeded, perhaps
+        Models whose R2 exceeds the ceiling of the standard errors, surely or within what the
+        sampling of the test cells explains.
     """
 
     trait: str
     shares: Mapping[str, float]
     exceeded: tuple[str, ...]
+    perhaps: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
@@ -140,7 +146,12 @@ class NoiseLine:
         if self.exceeded:
             return (
                 f"{', '.join(self.exceeded)} exceed{'s' * (len(self.exceeded) == 1)} the ceiling: "
-                f"the standard errors overstate the noise"
+                f"{SURELY_ABOVE}"
+            )
+        if self.perhaps:
+            return (
+                f"{', '.join(self.perhaps)} exceed{'s' * (len(self.perhaps) == 1)} the ceiling, "
+                f"but {PERHAPS_ABOVE}"
             )
         claimed = self.shares.get(STANDARD_ERRORS)
         smaller = [
@@ -153,12 +164,14 @@ class NoiseLine:
 
 def noise_lines(table: pd.DataFrame, *, leaderboard: pd.DataFrame) -> list[NoiseLine]:
     """Return a line a trait of the table of `crosstrait.evaluation.ceiling.noise_table`."""
-    above = leaderboard[(leaderboard["metric"] == "r2_of_ceiling") & (leaderboard["mean"] > 1)]
+    above = above_ceiling(leaderboard)
+    surely, perhaps = above[above["sure"]], above[~above["sure"]]
     return [
         NoiseLine(
             trait=str(trait),
             shares=dict(zip(rows["source"], rows["noise_share"], strict=True)),
-            exceeded=tuple(above.loc[above["trait"] == trait, "model"]),
+            exceeded=tuple(surely.loc[surely["trait"] == trait, "model"]),
+            perhaps=tuple(perhaps.loc[perhaps["trait"] == trait, "model"]),
         )
         for trait, rows in table.groupby("trait", sort=False)
     ]

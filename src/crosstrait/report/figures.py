@@ -68,7 +68,8 @@ def r2_by_trait(
 
     Notes
     -----
-    Bars stop at R2 = -0.25; what lies lower is written at the bar.
+    Bars stop at R2 = -0.25; what lies lower is written at the bar. A thin line that goes on below
+    it ends in an arrowhead.
     """
     rows = [
         row
@@ -211,8 +212,14 @@ def _trait_order(rows: list[LeaderboardRow], known: dict[tuple[str, str], float]
 def _r2_limits(rows: list[LeaderboardRow], *, of_sd: bool) -> tuple[float, float]:
     means = [row.mean for row in rows]
     ends = [end for row in rows for end in (row.mean, *_whisker(row, of_sd=of_sd)) if end == end]
-    low, high = min([0.0, *means]), max([0.1, *ends])
+    low, high = min([0.0, *means, *ends]), max([0.1, *ends])
     return max(_LOWEST_R2, 1.1 * low), min(1.0, 1.05 * high)
+
+
+def any_beyond(rows: Sequence[LeaderboardRow]) -> bool:
+    """Whether the thin line of a bar in `r2_by_trait` goes on below the lowest axis."""
+    of_sd = any(math.isfinite(row.sd) for row in rows)
+    return any(row.mean >= _LOWEST_R2 > _whisker(row, of_sd=of_sd)[0] for row in rows)
 
 
 def _whisker(row: LeaderboardRow, *, of_sd: bool) -> tuple[float, float]:
@@ -245,6 +252,16 @@ def _draw_bars(
     ends = {x: pair for x, pair in ends.items() if math.isfinite(pair[0])}
     if ends:
         axes.vlines(list(ends), *zip(*ends.values(), strict=True), color=INK, linewidth=0.8)
+    if beyond := [x for x, (low, _) in ends.items() if low < _LOWEST_R2]:
+        axes.plot(
+            beyond,
+            [_LOWEST_R2] * len(beyond),
+            linestyle="none",
+            marker="v",
+            markersize=3,
+            color=INK,
+            clip_on=False,
+        )
 
 
 def _published_mark(axes: Axes, x: float, width: float, value: float) -> None:
@@ -277,4 +294,6 @@ def _legend(figure: Figure, colours: dict[str, str], *, published: bool, columns
     ]
     if published:
         handles.append(Line2D([], [], color=INK, linewidth=1.2, label="published value"))
-    figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    # matplotlib fills columns first; people read rows, and bars stand in that order.
+    by_column = [handle for k in range(columns) for handle in handles[k::columns]]
+    figure.legend(handles=by_column, loc="outside upper left", ncols=columns)

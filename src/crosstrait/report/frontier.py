@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -34,7 +34,9 @@ _PLACES = [
 _LEADER = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 4}
 
 
-def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
+def frontier(
+    leaderboard: pd.DataFrame, *, colours: Mapping[str, str] | None = None, width_mm: float = 120
+) -> Figure:
     """Draw mean R2 against training time, with the models that none beats on both joined."""
     rows = [
         row
@@ -43,7 +45,7 @@ def frontier(leaderboard: pd.DataFrame, *, width_mm: float = 120) -> Figure:
     ]
     rows.sort(key=lambda row: (row.train_seconds, row.model))
     front = [row for row in rows if not any(_beats(other, row) for other in rows)]
-    colours = model_colours(leaderboard["model"].unique())
+    colours = colours or model_colours(leaderboard["model"].unique())
     with figure_style():
         figure = new_figure(width_mm=width_mm, height_mm=max(60, min(85, 0.62 * width_mm)))
         axes = figure.subplots()

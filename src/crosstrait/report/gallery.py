@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -118,14 +119,18 @@ class Entry:
         Makes it; empty where the folder does not hold its data.
     needs
         What it takes, to say what is missing.
+    n_models
+        How many models it can show at most; None: any number.
     """
 
     plates: Callable[[Selection], list[Plate]]
     needs: str
+    n_models: int | None = None
 
 
 def _scores(s: Selection) -> list[Plate]:
-    return [plates.scores_plate(s.leaderboard, units=s.units)] if s.rows else []
+    scored = any(math.isfinite(row.mean) for row in s.rows)
+    return [plates.scores_plate(s.leaderboard, units=s.units, colours=s.colours)] if scored else []
 
 
 def _differences(s: Selection) -> list[Plate]:
@@ -134,7 +139,7 @@ def _differences(s: Selection) -> list[Plate]:
 
 
 def _frontier(s: Selection) -> list[Plate]:
-    return _one(plates.frontier_plate(s.leaderboard))
+    return _one(plates.frontier_plate(s.leaderboard, colours=s.colours))
 
 
 def _curves(s: Selection) -> list[Plate]:
@@ -177,7 +182,9 @@ def _one(plate: Plate | None) -> list[Plate]:
 ENTRIES: Mapping[str, Entry] = {
     "scores": Entry(plates=_scores, needs="R² by trait in leaderboard.csv"),
     "differences": Entry(
-        plates=_differences, needs="two ranked models of two or more traits in comparison.csv"
+        plates=_differences,
+        needs="two ranked models of two or more traits in comparison.csv",
+        n_models=2,
     ),
     "frontier": Entry(
         plates=_frontier, needs="two models with a mean R² and a training time in leaderboard.csv"
@@ -186,9 +193,13 @@ ENTRIES: Mapping[str, Entry] = {
         plates=_curves,
         needs="a network trained by the settings of [train], with epochs in its history.csv",
     ),
-    "observed-predicted": Entry(plates=_density, needs="a ranked model in predictions.parquet"),
-    "missing": Entry(plates=_missing, needs="test samples without some trait"),
-    "correlations": Entry(plates=_correlations, needs="two or more traits in predictions.parquet"),
+    "observed-predicted": Entry(
+        plates=_density, needs="a ranked model in predictions.parquet", n_models=1
+    ),
+    "missing": Entry(plates=_missing, needs="test samples without some trait", n_models=1),
+    "correlations": Entry(
+        plates=_correlations, needs="two or more traits in predictions.parquet", n_models=1
+    ),
     "calibration": Entry(
         plates=_calibration, needs="a model with predictive intervals in calibration.csv"
     ),
@@ -244,7 +255,14 @@ def find_plate(
             f"figure {name!r} is of one folder, whose models share their test cells; got "
             f"{len(read)}: {listed(paths)}"
         )
-    selection = Selection(folder=read[0], models=tuple(models))
+    chosen = tuple(dict.fromkeys(models))
+    selection = Selection(folder=read[0], models=chosen)
+    most = ENTRIES[name].n_models
+    if most is not None and len(chosen) > most:
+        raise SettingsError(
+            f"figure {name!r} is of {'one model' if most == 1 else f'{most} models'}; got "
+            f"{len(chosen)}: {listed(chosen)}; choose fewer"
+        )
     found = ENTRIES[name].plates(selection)
     if not found:
         there = [other for other, entry in ENTRIES.items() if entry.plates(selection)]

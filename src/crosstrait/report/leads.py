@@ -21,7 +21,8 @@ def wins_text(rows: Sequence[LeaderboardRow]) -> str:
         known = row.trait != MEAN and math.isfinite(row.mean)
         if known and (row.trait not in best or row.mean > best[row.trait].mean):
             best[row.trait] = row
-    if len(best) < 2 or len({row.model for row in rows}) < 2:
+    scored = {row.model for row in rows if math.isfinite(row.mean)}
+    if len(best) < 2 or len(scored) < 2:
         return ""
     (first, most), *others = Counter(row.model for row in best.values()).most_common()
     text = f"{first} has the highest R² on {count(most)} of {count(len(best))} traits"
@@ -42,10 +43,15 @@ def bargain_text(lines: Sequence[Standing]) -> str:
     if not cheaper:
         return ""
     other = max(cheaper, key=lambda line: line.r2)
+    hardly = [line for line in ranked[1:] if line.train_seconds < best.train_seconds]
+    which = "The best of the cheaper models"
+    if any(line.r2 > other.r2 for line in hardly):
+        saved = f"{100 * (1 - _CHEAPER):.0f}\u00a0%"
+        which = f"The best of the models that are more than {saved} cheaper"
     lost = fixed(best.r2 - other.r2)
     gives = f"has {lost} less R² than" if float(lost) else "has the R² of"
     return (
-        f"The best of the cheaper models, {other.model}, {gives} {best.model} and takes "
+        f"{which}, {other.model}, {gives} {best.model} and takes "
         f"{duration(other.train_seconds)} instead of {duration(best.train_seconds)}."
     )
 

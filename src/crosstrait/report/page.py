@@ -111,7 +111,7 @@ def _content(folder: RunFolder) -> dict[str, Any]:
         "runs": folder.runs,
         "experiment": experiment,
         "settings": settings_parts(experiment.get("experiment", {})),
-        "n_missing_cells": _n_missing_cells(experiment.get("panel", {})),
+        "used": _used(experiment.get("panel", {})),
         "complete_cases": experiment.get("protocol") == "complete-cases",
     }
 
@@ -125,10 +125,20 @@ def _unscored(folder: RunFolder) -> str:
     return f"{models} has no score here: it was imported without a panel that could test it."
 
 
-def _n_missing_cells(panel: Mapping[str, Any]) -> int | None:
+def _used(panel: Mapping[str, Any]) -> dict[str, int] | None:
+    """Return the counts of the experiment's traits, or of all where it does not say which."""
     if "n_measured" not in panel:
         return None
-    return int(panel["n_samples"] * panel["n_traits"] - sum(panel["n_measured"]))
+    counts: Mapping[str, int] = panel.get(
+        "used",
+        {
+            "n_traits": panel["n_traits"],
+            "n_measured": sum(panel["n_measured"]),
+            "n_complete_samples": panel["n_complete_samples"],
+        },
+    )
+    n_cells = panel["n_samples"] * counts["n_traits"]
+    return {**counts, "n_cells": n_cells, "n_missing": n_cells - counts["n_measured"]}
 
 
 def _in_order(found: list[Coverage], lines: list[Standing]) -> list[Coverage]:

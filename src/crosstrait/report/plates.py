@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol
@@ -16,7 +17,7 @@ from crosstrait.evaluation.leaderboard import MEAN, leaderboard_rows
 from crosstrait.evaluation.trait_correlation import trait_correlations
 from crosstrait.report.answer import Answer
 from crosstrait.report.curves import best_epoch, learning_curves
-from crosstrait.report.figures import r2_by_trait, trait_differences
+from crosstrait.report.figures import any_beyond, r2_by_trait, trait_differences
 from crosstrait.report.folder import RunRecord
 from crosstrait.report.frontier import frontier
 from crosstrait.report.maps import missing_map, observed_against_predicted, trait_correlation_map
@@ -76,7 +77,9 @@ class Plate:
         return round(self.width_mm * _PIXELS_A_MM)
 
 
-def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
+def scores_plate(
+    leaderboard: pd.DataFrame, *, units: str, colours: Mapping[str, str] | None = None
+) -> Plate:
     """Draw R2 by trait, with published values where the traits have the same names."""
     rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
     published = known_traits(leaderboard)
@@ -86,6 +89,8 @@ def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
         else "the 95 % interval under resampling of the test samples"
     )
     caption = f"R² on the test cells by trait and model; thin lines are {bars}."
+    if any_beyond(rows):
+        caption += " An arrowhead marks one that goes on below the axis."
     own = {row.model for row in rows}
     if published is not None and own & set(published["model"]):
         caption += (
@@ -98,7 +103,7 @@ def scores_plate(leaderboard: pd.DataFrame, *, units: str) -> Plate:
         title="R² by trait",
         caption=caption,
         width_mm=min(PAGE_MM, max(90.0, 16 + 7.0 * n_bars)),
-        draw=partial(r2_by_trait, leaderboard, published=published),
+        draw=partial(r2_by_trait, leaderboard, published=published, colours=colours),
     )
 
 
@@ -128,7 +133,9 @@ def difference_plates(comparison: pd.DataFrame, *, answer: Answer, colour: str) 
     return plates
 
 
-def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
+def frontier_plate(
+    leaderboard: pd.DataFrame, *, colours: Mapping[str, str] | None = None
+) -> Plate | None:
     """Draw mean R2 against training time."""
     rows = leaderboard_rows(leaderboard, metric="r2")
     timed = [r for r in rows if r.trait == MEAN and np.isfinite(r.mean) and r.train_seconds > 0]
@@ -143,7 +150,7 @@ def frontier_plate(leaderboard: pd.DataFrame) -> Plate | None:
         title="Accuracy against training time",
         caption=caption,
         width_mm=200,
-        draw=partial(frontier, leaderboard),
+        draw=partial(frontier, leaderboard, colours=colours),
     )
 
 

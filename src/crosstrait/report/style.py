@@ -6,6 +6,7 @@ the importing program's own settings stay as they are.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,10 +27,11 @@ PAPER = "#ffffff"
 # since black would be the loudest on a light page and invisible on a dark one.
 BLUE, ORANGE, GREEN, VERMILLION = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 PURPLE, SKY, YELLOW, GREY = "#cc79a7", "#56b4e9", "#f0e442", "#76818f"
-# Paul Tol's muted palette (https://sronpersonalpages.nl/~pault) has the two that are still missing.
-WINE, OLIVE = "#882255", "#999933"
+# Paul Tol's muted palette (https://sronpersonalpages.nl/~pault) and ColorBrewer's brown-teal one
+# (https://colorbrewer2.org) have the three that are still missing.
+WINE, OLIVE, BROWN = "#882255", "#999933", "#a6611a"
 
-# A known model has the same colour in every report.
+# A model of crosstrait's has the same colour in every report.
 _OWN = {
     "ridge": GREY,
     "trees": GREEN,
@@ -39,8 +41,11 @@ _OWN = {
     "residual": PURPLE,
     "gp": SKY,
     "sparse_attention": WINE,
+    "lasso": INK,
+    "multi_gblup": YELLOW,
+    "stack": OLIVE,
+    "rijal_multienv": BROWN,
 }
-_FREE = (INK, YELLOW, OLIVE)
 
 MM = 1 / 25.4
 FONT_POINTS = 8.0
@@ -154,26 +159,40 @@ class LegendShape:
 
 
 def model_colours(models: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each model, its own where it is a known one.
+    """Return a colour for each model: its own, or one that its name decides.
+
+    A model of crosstrait's always has the same. So has any other name, unless another of
+    ``models`` asks for the same colour; one such as ``ridge-single`` asks for a tint of ridge's.
 
     Examples
     --------
-    >>> model_colours(["trees", "ours"])
-    {'trees': '#009e73', 'ours': '#1b2027'}
+    >>> model_colours(["trees", "trees-single"])
+    {'trees': '#009e73', 'trees-single': '#7fceb9'}
     """
-    names = list(models)
-    free = [*_FREE, *(colour for name, colour in _OWN.items() if name not in names)]
-    free += [_lighter(colour) for colour in _OWN.values()]
-    others = sorted(set(names) - set(_OWN))
-    return {
-        name: _OWN[name] if name in _OWN else free[others.index(name) % len(free)] for name in names
-    }
+    found: dict[str, str] = {}
+    free = _others()
+    names = list(dict.fromkeys(models))
+    for name in sorted(set(names) - set(_OWN)):
+        kind = re.split("[-_. ]", name)[0]
+        wanted = _blended(_OWN[kind], PAPER) if kind in _OWN else ""
+        start = int(hashlib.sha256(name.encode()).hexdigest(), 16) % len(free)
+        turned = [wanted, *free[start:], *free[:start]]
+        left = [colour for colour in turned if colour in free and colour not in found.values()]
+        found[name] = (left or free[start:])[0]
+    return {name: _OWN.get(name) or found[name] for name in names}
 
 
-def _lighter(colour: str) -> str:
-    """Return the colour half-way to white."""
-    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    return f"#{(red + 255) // 2:02x}{(green + 255) // 2:02x}{(blue + 255) // 2:02x}"
+def _others() -> list[str]:
+    """Return the colours of other names: tints and shades of those of the known ones."""
+    light = [_blended(colour, PAPER) for colour in _OWN.values() if colour not in (INK, YELLOW)]
+    dark = [_blended(colour, INK) for colour in (GREEN, ORANGE, VERMILLION, PURPLE, SKY, OLIVE)]
+    return light + dark
+
+
+def _blended(colour: str, other: str) -> str:
+    """Return the colour half-way to another."""
+    pairs = ((int(colour[k : k + 2], 16), int(other[k : k + 2], 16)) for k in (1, 3, 5))
+    return "#" + "".join(f"{(mine + theirs) // 2:02x}" for mine, theirs in pairs)
 
 
 def light_grid(axes: Axes, *, axis: str) -> None:
