@@ -40,6 +40,8 @@ def test_the_page_has_r_within_groups_and_says_what_was_resampled(grouped: Path)
     assert "Intervals and differences resample whole test groups (20 of them), the same" in text
     assert "r within groups is the Pearson r" in text
     assert "Intervals tell what other test groups would give" in text
+    assert "other test samples would" not in text
+    assert "under resampling of the test samples" not in text
     assert "too narrow" not in text
 
 

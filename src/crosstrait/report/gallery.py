@@ -18,6 +18,7 @@ from crosstrait.report.article import ARTICLE, article_plate
 from crosstrait.report.calibration import calibration_plate
 from crosstrait.report.folder import RunFolder
 from crosstrait.report.plates import Plate
+from crosstrait.report.resampling import resampling
 from crosstrait.report.scopes import scope_plate
 from crosstrait.report.style import BLUE, model_colours
 
@@ -130,7 +131,10 @@ class Entry:
 
 def _scores(s: Selection) -> list[Plate]:
     scored = any(math.isfinite(row.mean) for row in s.rows)
-    return [plates.scores_plate(s.leaderboard, units=s.units, colours=s.colours)] if scored else []
+    if not scored:
+        return []
+    drawn = resampling(s.folder.experiment).drawn
+    return [plates.scores_plate(s.leaderboard, units=s.units, drawn=drawn, colours=s.colours)]
 
 
 def _differences(s: Selection) -> list[Plate]:

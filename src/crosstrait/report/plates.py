@@ -78,15 +78,22 @@ class Plate:
 
 
 def scores_plate(
-    leaderboard: pd.DataFrame, *, units: str, colours: Mapping[str, str] | None = None
+    leaderboard: pd.DataFrame,
+    *,
+    units: str,
+    drawn: str = "the test samples",
+    colours: Mapping[str, str] | None = None,
 ) -> Plate:
-    """Draw R2 by trait, with published values where the traits have the same names."""
+    """Draw R2 by trait, with published values where the traits have the same names.
+
+    ``units`` names what the SD is over, ``drawn`` what a resample consists of.
+    """
     rows = [row for row in leaderboard_rows(leaderboard, metric="r2") if row.trait != MEAN]
     published = known_traits(leaderboard)
     bars = (
         f"the SD over {units}"
         if any(np.isfinite(row.sd) for row in rows)
-        else "the 95 % interval under resampling of the test samples"
+        else f"the 95 % interval under resampling of {drawn}"
     )
     caption = f"R² on the test cells by trait and model; thin lines are {bars}."
     if any_beyond(rows):
