@@ -41,10 +41,10 @@ _OWN = {
     "residual": PURPLE,
     "gp": SKY,
     "sparse_attention": WINE,
-    "lasso": INK,
+    "lasso": BROWN,
     "multi_gblup": YELLOW,
     "stack": OLIVE,
-    "rijal_multienv": BROWN,
+    "rijal_multienv": INK,
 }
 
 MM = 1 / 25.4
