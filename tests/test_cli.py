@@ -13,9 +13,8 @@ from crosstrait import __version__
 from crosstrait.cli import run_command
 from crosstrait.panel.simulate import SimulationConfig, Truth, simulate
 from crosstrait.panel.storage import open_panel
-from support.experiments import TINY, write_tiny
+from support.experiments import RIDGE, TINY, write_tiny
 
-RIDGE = TINY.partition('[[model]]\ntype = "canonical"')[0]
 COMMANDS = [
     "demo",
     "datasets",

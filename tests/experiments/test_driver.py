@@ -27,9 +27,7 @@ from crosstrait.panel.sources import load_panel
 from crosstrait.panel.storage import open_panel, save_panel
 from crosstrait.training.load import load_model
 from crosstrait.training.progress import EpochDone
-from support.experiments import TINY, write_tiny
-
-RIDGE = TINY.partition('[[model]]\ntype = "canonical"')[0]
+from support.experiments import RIDGE, TINY, write_tiny
 
 
 @pytest.fixture(scope="module")

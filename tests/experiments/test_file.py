@@ -6,7 +6,7 @@ import pytest
 
 from crosstrait.errors import SettingsError, StorageError
 from crosstrait.experiments.file import Experiment, read_experiment
-from crosstrait.experiments.model_tables import scope_pairs
+from crosstrait.experiments.model_tables import UnreadSettingWarning, scope_pairs
 
 SMALL = """
 [data]
@@ -148,9 +148,64 @@ def test_an_estimator_keeps_the_protocol_of_the_training_settings_alone(read) ->
     text = SMALL.replace(
         "[[model]]", "[train]\nmax_epochs = 3\nprotocol = 'complete-cases'\n[[model]]"
     )
-    train = read(text).models[0].train
+    with pytest.warns(UnreadSettingWarning, match=r"max_epochs has no effect, .* none \(ridge\)"):
+        train = read(text).models[0].train
     assert train.protocol == "complete-cases"
     assert train == type(train)(protocol="complete-cases")
+
+
+def test_a_training_setting_that_no_model_reads_is_pointed_out(read) -> None:
+    train = "[train]\nmax_epochs = 3\nlearning_rate = 0.1\ndevice = 'cpu'\nreplicates = 2\n"
+    text = SMALL + "[[model]]\ntype = 'residual'\n" + train
+    with pytest.warns(UnreadSettingWarning) as caught:
+        read(text)
+    assert str(caught[0].message).startswith("[train]: learning_rate, max_epochs has no effect")
+    assert "residual has epochs of its own, under [[model]]" in str(caught[0].message)
+    read(text + "[[model]]\ntype = 'rijal'\n")
+    read(SMALL + "[train]\nreplicates = 2\nthreads = 2\nscope = 'single'\nprecision = '32'\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("[train]\nlr = 0.1", "[train]: unknown setting 'lr' (did you mean 'learning_rate'?)"),
+        ("[train]\nepochs = 9", "[train]: unknown setting 'epochs' (did you mean 'max_epochs'?)"),
+        ("[train]\nwd = 0.1", "unknown setting 'wd' (did you mean 'weight_decay'?)"),
+        (
+            "[[model]]\ntype = 'rijal'\nlr = 0.1",
+            "unknown setting 'lr' (did you mean 'learning_rate' of [train]?)",
+        ),
+        (
+            "[[model]]\ntype = 'residual'\nlr = 0.1",
+            "unknown setting 'lr' (did you mean 'learning_rate'?)",
+        ),
+        (
+            "[[model]]\ntype = 'residual'\nmax_epochs = 9",
+            "unknown setting 'max_epochs' (did you mean 'epochs'?)",
+        ),
+    ],
+)
+def test_what_other_libraries_call_a_setting_gets_our_name(read, line: str, part: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(SMALL + line + "\n")
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("[train]\nreplicates = '3'", "replicates = '3': give a number, without quotes"),
+        ("[train]\nlearning_rate = '1e-3'", "learning_rate = '1e-3': give a number, without"),
+        ("[train]\nseed = true", "seed = True: give a number"),
+        ("[split]\nscheme = 'kfold'\nfolds = '3'", "folds = '3': give a number, without quotes"),
+    ],
+)
+def test_a_number_in_quotes_is_refused(read, line: str, part: str) -> None:
+    text = SMALL.replace('[split]\nscheme = "random"\n', "") + line + "\n"
+    with pytest.raises(SettingsError) as caught:
+        read(text)
+    assert part in str(caught.value)
+    read(SMALL + "[train]\ngradient_clip = 1\n[[model]]\ntype = 'rijal'\n")  # 1 for 1.0
 
 
 def test_training_settings_of_an_estimators_own_are_refused(read) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crosstrait.errors import DataError
 from crosstrait.genotypes.loci import unplaced
 from crosstrait.genotypes.table import Genotypes
-from crosstrait.panel.join import PartialOverlapWarning, UncalledLocusWarning, join
+from crosstrait.panel.join import PartialOverlapWarning, PloidyWarning, UncalledLocusWarning, join
 from crosstrait.panel.traits import Traits
 
 
@@ -119,6 +119,17 @@ def test_a_locus_without_any_call_is_left_out_and_named(empty: set[int], lost: b
         if empty
         else []
     )
+
+
+def test_dosages_of_diploids_said_to_be_tetraploid_are_pointed_out() -> None:
+    data = replace(genotypes(["s1", "s2"]), ploidy=4)
+    data.dosage[:] = [[0, 2, 1], [1, np.nan, 0]]
+    with pytest.warns(PloidyWarning, match="highest dosage is 2, although .* 4 copies"):
+        join(data, traits(["s1", "s2"]))
+    join(replace(data, ploidy=2), traits(["s1", "s2"]))
+    data = replace(genotypes(["s1", "s2"]), ploidy=4)
+    data.dosage[0, 1] = 3
+    join(data, traits(["s1", "s2"]))
 
 
 def test_a_sample_without_any_trait_value_is_kept() -> None:

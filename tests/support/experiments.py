@@ -29,6 +29,11 @@ embedding_dim = 4
 n_layers = 1
 """
 
+RIDGE = TINY.partition('[[model]]\ntype = "canonical"')[0].replace(
+    "max_epochs = 3\nbatch_size = 16\n", ""
+)
+"""Its model that is no network, without the settings that only networks read."""
+
 
 def write_tiny(folder: Path, *, text: str = TINY) -> Path:
     """Write a simulated cross and an experiment file about it; return the file."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import SerializeAsAny
 
-from crosstrait.errors import SettingsError, nearest, unknown
+from crosstrait.errors import SettingsError, listed, nearest, unknown
 from crosstrait.experiments.resolve import resolve_training
 from crosstrait.models.base import ModelConfig
 from crosstrait.models.registry import config_class, parse_model
-from crosstrait.settings import Settings
+from crosstrait.settings import Settings, other_name, unknown_setting
 from crosstrait.training.config import TrainConfig
 
 _MODEL_KEYS = ("type", "name", "traits", "scope", "tune", "train")
@@ -20,7 +21,14 @@ _SCOPES = ("multi", "single", "both")
 SINGLE = "-single"
 """What ends the label of the single-trait version of a model with ``scope = "both"``."""
 
+# Where a network trains, and what a file may state for models of any kind.
+_NO_RESULT = ("device", "devices", "precision", "protocol", "scope")
+
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class UnreadSettingWarning(UserWarning):
+    """A training setting stands in an experiment file none of whose models reads it."""
 
 
 class ModelEntry(Settings):
@@ -84,6 +92,7 @@ def read_models(problems: list[str], tables: Any, *, shared: Mapping[str, Any]) 
             "with protocol = 'complete-cases' the traits of a model decide its test samples; give "
             "traits in [data] only, so that all models are scored on the same"
         )
+    _warn_of_unread(entries, shared)
     labels = [entry.label for entry in entries]
     for label in sorted({label for label in labels if labels.count(label) > 1}):
         problems.append(
@@ -180,10 +189,12 @@ def _only_known(settings: Mapping[str, Any], problems: list[str]) -> dict[str, A
     known = {*kind.model_fields, *_MODEL_KEYS}
     for key in (key for key in settings if key not in known):
         of_training = nearest(key, TrainConfig.model_fields)
-        if kind.network and of_training and not nearest(key, known):
+        of_training = other_name(key, TrainConfig.model_fields) or of_training
+        own = other_name(key, known) or nearest(key, known)
+        if kind.network and of_training and not own:
             problems.append(f"unknown setting {key!r} (did you mean {of_training!r} of [train]?)")
         else:
-            problems.append(unknown("setting", key, sorted(known)))
+            problems.append(unknown_setting(key, sorted(known)))
     return {key: value for key, value in settings.items() if key in known}
 
 
@@ -196,6 +207,24 @@ def _refuse_unread(config: ModelConfig, own: Mapping[str, Any]) -> None:
             f"[model.train]: {config.type} fits itself and reads no training setting but "
             f"'protocol'; remove {', '.join(unread)}"
         )
+
+
+def _warn_of_unread(entries: list[ModelEntry], shared: Mapping[str, Any]) -> None:
+    unread = sorted(set(shared) - set(_NO_RESULT))
+    if not entries or not unread or any(entry.config.network for entry in entries):
+        return
+    own = [
+        f"{entry.label} has {ours} of its own, under [[model]]"
+        for entry in entries
+        for key in unread
+        for ours in [other_name(key, type(entry.config).model_fields) or key]
+        if ours in type(entry.config).model_fields
+    ]
+    text = (
+        f"[train]: {', '.join(unread)} has no effect, as only networks that train under [train] "
+        f"read it and the file has none ({listed(entry.label for entry in entries)})"
+    )
+    warnings.warn("; ".join([text, *dict.fromkeys(own)]), UnreadSettingWarning, stacklevel=3)
 
 
 def trait_names(value: Any) -> Any:

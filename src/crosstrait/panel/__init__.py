@@ -8,13 +8,14 @@ from crosstrait.lazy import lazily
 from crosstrait.panel.schema import Panel, from_arrays
 
 if TYPE_CHECKING:
-    from crosstrait.panel.join import PartialOverlapWarning, UncalledLocusWarning
+    from crosstrait.panel.join import PartialOverlapWarning, PloidyWarning, UncalledLocusWarning
     from crosstrait.panel.sources import import_source, load_genotypes, load_panel
     from crosstrait.panel.storage import open_panel, save_panel
 
 __all__ = [
     "Panel",
     "PartialOverlapWarning",
+    "PloidyWarning",
     "UncalledLocusWarning",
     "from_arrays",
     "import_source",
@@ -29,6 +30,7 @@ __getattr__ = lazily(
     __name__,
     {
         "PartialOverlapWarning": "crosstrait.panel.join",
+        "PloidyWarning": "crosstrait.panel.join",
         "UncalledLocusWarning": "crosstrait.panel.join",
         "import_source": "crosstrait.panel.sources",
         "load_genotypes": "crosstrait.panel.sources",

@@ -23,6 +23,10 @@ class PartialOverlapWarning(UserWarning):
     """Some samples have genotypes but no row of traits, or the other way round."""
 
 
+class PloidyWarning(UserWarning):
+    """The dosages look like those of another ploidy than the one that was given."""
+
+
 class UncalledLocusWarning(UserWarning):
     """Some loci have no genotype in any sample and were left out."""
 
@@ -48,6 +52,8 @@ def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> 
         If only some ids are in both, with the counts and examples.
     UncalledLocusWarning
         If loci were left out, with their ids.
+    PloidyWarning
+        If the ploidy is above 2 and no dosage is.
     """
     row = {str(name): i for i, name in enumerate(traits.sample_id)}
     trait_row = np.array([row.get(str(name), -1) for name in genotypes.sample_id], dtype=np.intp)
@@ -77,6 +83,13 @@ def join(genotypes: Genotypes, traits: Traits, groups: Groups | None = None) -> 
             stacklevel=2,
         )
         dosage = _keep_columns(dosage, np.flatnonzero(called))
+    if genotypes.ploidy > 2 and (highest := _highest(dosage)) <= 2:
+        warnings.warn(
+            f"{genotypes.source}: the highest dosage is {highest:g}, although samples were said "
+            f"to carry {genotypes.ploidy} copies; if they are diploids, give --ploidy 2",
+            PloidyWarning,
+            stacklevel=2,
+        )
     rows = trait_row[kept]
     optional: dict[str, Any] = {}
     if traits.standard_error is not None:
@@ -122,6 +135,10 @@ def _called(dosage: NDArray[Any]) -> NDArray[np.bool_]:
         if called.all():
             break
     return called
+
+
+def _highest(dosage: NDArray[Any]) -> float:
+    return float(np.nanmax([np.nanmax(rows) for _, rows in row_blocks(dosage)]))
 
 
 def _keep_columns(dosage: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:

@@ -19,9 +19,9 @@ from crosstrait.experiments.run import Workplace
 from crosstrait.panel.storage import open_panel
 from crosstrait.split import k_fold
 from crosstrait.training.progress import EpochDone
-from support.experiments import TINY, write_tiny
+from support.experiments import RIDGE, write_tiny
 
-RIDGES = TINY[: TINY.index('[[model]]\ntype = "canonical"')].replace("folds = 2", "folds = 5")
+RIDGES = RIDGE.replace("folds = 2", "folds = 5")
 EPOCH = EpochDone(
     seed=0,
     member="all",

@@ -40,7 +40,10 @@ SETTINGS, RIDGE, NETWORK = RANDOM.split("[[model]]")
 BOTH = f"{SETTINGS}[[model]]{RIDGE}[[model]]{NETWORK}"
 LONG = f"{SETTINGS}[[model]]{NETWORK}".replace("max_epochs = 3", "max_epochs = 300")
 LONG = LONG.replace("replicates = 2\n", "")
-TUNED = f'{SETTINGS}[tune]\ntrials = 2\n[[model]]\ntype = "trees"\nmax_rounds = 20\n'
+TUNED = (
+    SETTINGS.replace("max_epochs = 3\nbatch_size = 16\n", "")
+    + '[tune]\ntrials = 2\n[[model]]\ntype = "trees"\nmax_rounds = 20\n'
+)
 
 
 @pytest.fixture
