@@ -132,7 +132,7 @@ def test_a_scored_run_is_reported_like_an_experiment(
     assert "trait units" in capsys.readouterr().out
     assert run_command(["report", run]) == 0
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "canonical is alone: mean R² " in page
+    assert "canonical is not better than predicting the mean: mean R² " in page
     assert "Beside published values" in page
     arguments = [run, str(tmp_path / "cross.zarr"), "--out", str(tmp_path / "y.csv")]
     assert run_command(["predict", *arguments]) == 0
