@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from crosstrait.panel import Panel, from_arrays
+from crosstrait.panel import Panel, from_arrays, load_panel
 from crosstrait.panel.inspect import structure as module
+from crosstrait.panel.inspect.advice import structure_advice
 from crosstrait.panel.inspect.structure import principal_components, summarise_structure
+from crosstrait.panel.simulate import SimulationConfig, simulate
 
 
 def panel_of(dosage: np.ndarray, **more: object) -> Panel:
@@ -109,3 +114,73 @@ def test_pairs_that_are_all_as_related_have_a_histogram() -> None:
     summary = summarise_structure(panel_of(dosage, ploidy=2))
     assert summary.relationship_counts.sum() == 3
     assert [r for *_, r in summary.closest] == pytest.approx([-0.5] * 3)
+
+
+def families(n_families: int, size: int, *, n_loci: int = 600, seed: int = 0) -> np.ndarray:
+    """Full sibs of unrelated parents, ten chromosomes without crossing over."""
+    rng = np.random.default_rng(seed)
+    frequency = rng.uniform(0.1, 0.9, n_loci)
+    parents = rng.random((2 * n_families, 2, n_loci)) < frequency
+    chromosome = np.arange(n_loci) * 10 // n_loci
+    rows = []
+    for family in range(n_families):
+        for _ in range(size):
+            strand = rng.integers(2, size=(2, 10))[:, chromosome]
+            rows.append(
+                sum(
+                    np.where(strand[k] == 0, *parents[2 * family + k]).astype(float)
+                    for k in range(2)
+                )
+            )
+    return np.array(rows)
+
+
+@pytest.mark.parametrize(("n_families", "size"), [(12, 25), (40, 5), (3, 40)])
+def test_full_sib_families_are_counted(n_families: int, size: int) -> None:
+    summary = summarise_structure(panel_of(families(n_families, size), ploidy=2))
+    assert summary.clusters == (size,) * n_families
+    [warning] = structure_advice(summary)
+    assert "crosstrait import --groups" in warning
+    if n_families == 12:  # no component tells them
+        assert summary.variance_share[0] < 0.15
+        assert f"12 clusters of relatives, of {size} to {size} of 300 samples" in warning
+
+
+def test_named_families_are_to_be_split_by() -> None:
+    named = panel_of(families(12, 25), ploidy=2, sample_group=np.repeat(np.arange(12), 25))
+    [warning] = structure_advice(summarise_structure(named))
+    assert "split by the groups of the panel" in warning
+    assert "--groups" not in warning
+
+
+def one_family() -> Panel:
+    return panel_of(families(1, 200), ploidy=2)
+
+
+def unrelated() -> Panel:
+    return panel_of(families(200, 1), ploidy=2)
+
+
+def rare() -> Panel:
+    return panel_of((np.random.default_rng(0).random((300, 200)) < 0.05).astype(float))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: panel_of(cross()),
+        one_family,
+        unrelated,
+        rare,
+        lambda: simulate(SimulationConfig(n_samples=300, n_loci=100))[0],
+    ],
+)
+def test_one_cross_one_family_and_strangers_are_no_clusters(make: Callable[[], Panel]) -> None:
+    summary = summarise_structure(make())
+    assert summary.clusters == ()
+    assert not list(structure_advice(summary))
+
+
+@pytest.mark.parametrize("name", ["byxrm", "bbq_li"])
+def test_the_real_crosses_are_no_clusters(real_data: Path, name: str) -> None:
+    assert summarise_structure(load_panel(name)).clusters == ()

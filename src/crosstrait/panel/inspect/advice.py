@@ -94,13 +94,25 @@ def duplicate_advice(
 
 def structure_advice(structure: StructureSummary) -> Iterator[str]:
     """Yield a warning where the samples seem to fall into groups."""
-    first = float(structure.variance_share[0])
+    first, clusters = float(structure.variance_share[0]), structure.clusters
     if first > STRONG_STRUCTURE:
-        yield (
+        signs = (
             f"the first principal component of the genotypes has {first:.0%} of their variance: "
-            f"the samples may be families or populations, and a random split then flatters every "
-            f"model; name the groups (crosstrait import --groups) and split by them (scheme group)"
+            f"the samples may be families or populations"
         )
+    elif clusters:
+        signs = (
+            f"the relationships of the samples show {len(clusters)} clusters of relatives, of "
+            f"{clusters[-1]} to {clusters[0]} of {structure.n_samples:,} samples: these may be "
+            f"families"
+        )
+    else:
+        return
+    if (structure.sample_group != "").any():
+        remedy = "split by the groups of the panel (scheme group)"
+    else:
+        remedy = "name the groups (crosstrait import --groups) and split by them (scheme group)"
+    yield f"{signs}, and a random split then flatters every model; {remedy}"
 
 
 def trait_advice(trait: TraitSummary) -> Iterator[str]:
