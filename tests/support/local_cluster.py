@@ -33,7 +33,10 @@ class LocalCluster:
         self.arrays.append((gpus, [_task(job) for job in jobs]))
         executor = LocalExecutor(folder=folder)
         executor.update_parameters(timeout_min=60)
+        # Elsewhere jobs are no children of the driver, and hear signals whatever it holds back.
+        held = signal.pthread_sigmask(signal.SIG_SETMASK, [])
         submitted = [executor.submit(job) for job in jobs]
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         self.jobs |= {job.job_id: job for job in submitted}
         for job, process in zip(jobs, submitted, strict=True):
             if self.doomed is not None and job.ticket.startswith(self.doomed):
