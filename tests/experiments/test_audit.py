@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crosstrait.experiments.audit import audit
+from crosstrait.experiments.audit import audit, leaks
 from crosstrait.panel import from_arrays
 from crosstrait.panel.schema import Panel
 from crosstrait.split import from_ids, k_fold
@@ -83,3 +83,12 @@ def test_missing_calls_are_counted() -> None:
     holed = from_arrays(calls, trait_value=panel["trait_value"].values, trait_names=["a", "b"])
     said = audit(holed, k_fold(holed, folds=3), traits=["a"])
     assert any(s.startswith("2 of 48 genotype calls are missing") for s in said)
+
+
+@pytest.mark.parametrize(("n_twins", "carries"), [("2", False), ("1,190", True)])
+def test_a_few_twins_among_thousands_of_tests_carry_no_score(n_twins: str, carries: bool) -> None:
+    split = from_ids(train=names(0, 1, 2, 3), validation=names(11), test=names(4, 5))
+    said = audit(a_panel(twin=5), [split], traits=["a"])
+    [sentence] = (text for text in said if "tests are of a sample" in text)
+    told = sentence.replace("1 of 2 tests", f"{n_twins} of 11,901 tests")
+    assert leaks([told]) == ([told] if carries else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,16 +19,31 @@ _OTHER_TRAITS = "the scores do not say how a sample without any measurement is p
 _TWINS = "leave all but one out; crosstrait inspect names them."
 _GROUPS = "the scores do not say how a new group is predicted."
 
+_OF_TESTS = re.compile(r"([\d,]+) of ([\d,]+) tests are ")
+_SLIGHT = 0.01
+
 
 def leaks(sentences: Sequence[str]) -> list[str]:
     """Return those sentences of `audit` by which what was tested was not new to the models.
+
+    Twins of less than a hundredth of the tests are left to the audit: they carry no score.
 
     Examples
     --------
     >>> leaks(["No group has samples in training and in test."])
     []
     """
-    return [text for text in sentences if text.endswith((_OTHER_TRAITS, _TWINS, _GROUPS))]
+    known = [text for text in sentences if text.endswith((_OTHER_TRAITS, _TWINS, _GROUPS))]
+    return [text for text in known if not _is_slight(text)]
+
+
+def _is_slight(text: str) -> bool:
+    """Whether a sentence is on so few twins that they cannot carry a score."""
+    counted = _OF_TESTS.match(text)
+    if counted is None:
+        return False
+    n_twins, n_tests = (int(number.replace(",", "")) for number in counted.groups())
+    return n_twins < _SLIGHT * n_tests
 
 
 def audit(panel: Panel, splits: Sequence[Split], *, traits: Sequence[str]) -> list[str]:
