@@ -140,7 +140,7 @@ def main() -> int:
         states = _states()
         dead = _drivers(folder)
         driver = _run(folder, "slurm")
-        _wait_for(lambda: _drivers(folder) > dead, driver)
+        _wait_for(lambda: bool(_drivers(folder) - dead), driver)
         visit = _visit(folder)
         _wait_for(lambda: _went_on(folder, preempted), driver)
         _end_well(driver, folder, "slurm")
@@ -178,7 +178,7 @@ def main() -> int:
             f"# Jobs of a Slurm cluster are preempted, and its driver dies\n\n{__doc__}\n{table}\n"
         )
         write_text(Path(__file__).with_suffix(".md"), text)
-    left_alone = visit.endswith("none cancelled")
+    left_alone = visit.startswith("exit code 130, ") and visit.endswith("none cancelled")
     return 0 if all(equal.values()) and untouched and resumed and left_alone else 1
 
 
@@ -309,16 +309,16 @@ def _preempt(folder: Path, driver: subprocess.Popen[bytes]) -> list[Preempted]:
     return left
 
 
-def _drivers(folder: Path) -> int:
-    """Return how many drivers have said what they wait for, and have not left."""
-    return len(list((folder / "slurm" / "slurm" / "drivers").glob("*.json")))
+def _drivers(folder: Path) -> set[str]:
+    """Return the drivers that have said what they wait for, and have not left."""
+    return {path.stem for path in (folder / "slurm" / "slurm" / "drivers").glob("*.json")}
 
 
 def _visit(folder: Path) -> str:
     """Give the command once more and end it; say what became of the jobs."""
     there = _drivers(folder)
     visitor = _run(folder, "slurm")
-    _wait_for(lambda: _drivers(folder) > there, visitor)
+    _wait_for(lambda: bool(_drivers(folder) - there), visitor)
     before = set(_states())
     visitor.send_signal(signal.SIGINT)
     code = visitor.wait()
