@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -83,6 +84,8 @@ def in_child(work: Callable[[], dict[str, Any]], result: Path) -> int:
         code = 130
     except SystemExit as ended:
         code = int(str(ended.code))
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(code)
 

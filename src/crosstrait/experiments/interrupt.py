@@ -89,17 +89,3 @@ class _Stop:
     def insist(self, *_: object) -> None:
         """Wait no longer."""
         raise Interrupted(self.asked or signal.SIGTERM)
-
-
-@contextmanager
-def signals_held_back(*numbers: int) -> Iterator[None]:
-    """Hear signals, those that stop a process where none are named, at the end of the block only.
-
-    Processes that are started in the block hear none of them.
-    """
-    held = numbers or (signal.SIGINT, signal.SIGTERM)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, held)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from crosstrait.errors import StorageError
+from crosstrait.training.held_back import signals_held_back
 
 FORMAT = "crosstrait checkpoint 1"
 
@@ -59,7 +60,8 @@ class CheckpointFile:
         header = {"format": FORMAT, "key": self.key, "values": json.dumps(state.values)}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_file(dict(state.tensors), beside, metadata=header)
+            with signals_held_back():
+                save_file(dict(state.tensors), beside, metadata=header)
             _to_disk(beside)
             if self._read(beside) is None:
                 raise OSError("what was written cannot be read back")
@@ -80,7 +82,8 @@ class CheckpointFile:
 
     def _read(self, path: Path) -> State | None:
         try:
-            with safe_open(path, framework="pt") as opened:
+            # Ctrl-C inside of safetensors would come out as some other error.
+            with signals_held_back(), safe_open(path, framework="pt") as opened:
                 header = opened.metadata() or {}
                 if header.get("format") != FORMAT or header.get("key") != self.key:
                     return None

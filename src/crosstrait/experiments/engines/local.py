@@ -29,11 +29,12 @@ from crosstrait.experiments.engines.processors import (
     take,
     visible_gpus,
 )
-from crosstrait.experiments.interrupt import Interrupted, signals_held_back, stopping_on_signals
+from crosstrait.experiments.interrupt import Interrupted, stopping_on_signals
 from crosstrait.experiments.provenance import cores, memory_bytes, usable_cores
 from crosstrait.experiments.run import Workplace
 from crosstrait.panel.schema import Panel
 from crosstrait.split.manifest import Split
+from crosstrait.training.held_back import signals_held_back
 
 _MOST_DEATHS = 3
 _LOOK_SECONDS = 1.0

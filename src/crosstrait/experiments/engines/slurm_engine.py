@@ -20,9 +20,9 @@ from crosstrait.experiments.engines.slurm_cluster import Cluster
 from crosstrait.experiments.engines.slurm_drivers import Drivers
 from crosstrait.experiments.engines.slurm_folder import SlurmFolder, Submission
 from crosstrait.experiments.engines.slurm_job import SlurmJob
-from crosstrait.experiments.interrupt import signals_held_back
 from crosstrait.experiments.resolve import n_gpus
 from crosstrait.experiments.run import Workplace
+from crosstrait.training.held_back import signals_held_back
 
 _LOOK_SECONDS = 1.0
 _ASK_SECONDS = 10.0
