@@ -36,11 +36,13 @@ def check_traits_vary(
     """
     known = [str(name) for name in panel["trait_name"].values]
     found: dict[str, list[str]] = {}
-    for fold in sorted({run.fold for run in runs}):
+    learned_in: dict[int, set[str]] = {}
+    for run in runs:
+        learned_in.setdefault(run.fold, set()).update(run.traits)
+    for fold, learned in sorted(learned_in.items()):
         split = splits[fold]
         rows = split.rows(panel, "train")
         values = np.where(split.learnable(panel), panel["trait_value"].values, np.nan)[rows]
-        learned = {name for run in runs if run.fold == fold for name in run.traits}
         for name, own in zip(known, values.T, strict=True):
             own = own[~np.isnan(own)]
             if name in learned and (own.size == 0 or (own == own[0]).all()):
